@@ -1,0 +1,238 @@
+"""Images per second of `ganlab` against the loop that tutorials use, at equal networks.
+
+End to end from pictures on disk. The textbook loop is a DataLoader with PIL transforms, D step,
+then G step, plain Adam, nothing frozen. The rungs between it and `ganlab` switch one measure on
+at a time, so the table says what each brings. All rungs are timed in turn, several times, in
+one process; medians are reported, so that the ratios hold on a machine with other work to do.
+
+    python benchmarks/throughput.py                 the table, written to benchmarks/results/
+    python benchmarks/throughput.py --case mlp --rounds 20
+    python benchmarks/throughput.py --quality       also train both to the end and score them
+"""
+
+from __future__ import annotations
+
+import argparse
+import copy
+import itertools
+import json
+import os
+import statistics
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+from torch.utils.data import DataLoader
+from torchvision import datasets, transforms
+
+from ganlab.build import build, native_bf16, networks
+from ganlab.data import load
+from ganlab.plots import save_picture
+from ganlab.recipes import Recipe, recipe
+from ganlab.runs import pick_device, provenance
+from ganlab.scoring import score
+from ganlab.trainer import Trainer
+
+CASES: dict[str, Recipe] = {
+    "mlp": recipe("mlp-mnist"),
+    "dcgan-32": recipe("dcgan-mnist", generator={"width": 64}, discriminator={"width": 64}),
+    "dcgan-64": recipe("dcgan-glyphs-color", size=64, generator={"width": 64},
+                       discriminator={"width": 64}),
+}  # fmt: skip
+ROUNDS = {"mlp": 150, "dcgan-32": 12, "dcgan-64": 4}
+
+
+def folder_of(plan: Recipe, where: Path, count: int) -> Path:
+    """The data as picture files in class folders, as tutorials find them."""
+    data = load("glyphs" if plan.channels == 1 else "glyphs-color", size=plan.size, limit=count)
+    for i in range(count):
+        save_picture(data[i], where / str(int(data.labels[i]) % 10) / f"{i}.png")
+    return where
+
+
+def loader(plan: Recipe, where: Path) -> Iterator[torch.Tensor]:
+    """The tutorials' data path: PIL, transforms, DataLoader; endless."""
+    steps = [transforms.Resize(plan.size), transforms.ToTensor(),
+             transforms.Normalize((0.5,), (0.5,))]  # fmt: skip
+    if plan.channels == 1:
+        steps.insert(0, transforms.Grayscale())
+    data: Any = datasets.ImageFolder(str(where), transforms.Compose(steps))
+    root = os.environ.get("GANLAB_DATA")
+    if plan.data == "mnist" and root and (Path(root) / "MNIST" / "raw").is_dir():
+        data = datasets.MNIST(root, transform=transforms.Compose(steps[1:]))
+    batches = DataLoader(data, plan.batch, shuffle=True, drop_last=True)
+    for _ in itertools.count():
+        for x, _labels in batches:
+            yield x
+
+
+def textbook_round(
+    g: nn.Module, d: nn.Module, adams: list[Any], real: torch.Tensor, latent: int
+) -> None:
+    """One iteration as the tutorials write it."""
+    loss_of = nn.functional.binary_cross_entropy_with_logits
+    ones, zeros = torch.ones(len(real)), torch.zeros(len(real))
+    adams[1].zero_grad()
+    loss_of(d(real), ones).backward()
+    fake = g(torch.randn(len(real), latent))
+    loss_of(d(fake.detach()), zeros).backward()
+    adams[1].step()
+    adams[0].zero_grad()
+    loss_of(d(fake), ones).backward()
+    adams[0].step()
+
+
+class Textbook:
+    """The textbook loop as a rung."""
+
+    def __init__(self, plan: Recipe, where: Path) -> None:
+        shape = (plan.channels or 1, plan.size or 28, plan.size or 28)
+        torch.manual_seed(plan.seed)
+        self.g, self.d = networks(plan, shape)
+        self.adams = [
+            torch.optim.Adam(n.parameters(), 2e-4, (0.5, 0.999)) for n in (self.g, self.d)
+        ]
+        self.batches = loader(plan, where)
+
+    def __call__(self) -> None:
+        textbook_round(self.g, self.d, self.adams, next(self.batches), self.g.latent)
+
+
+class Ours:
+    """A rung of `ganlab`: the game of a recipe, with some measures switched off."""
+
+    def __init__(self, plan: Recipe, where: Path, data: Any, resident: bool, fused: bool) -> None:
+        self.game, stream = build(plan, data)
+        self.stream = stream if resident else loader(plan, where)
+        if not fused:
+            for player in self.game.players:
+                player.optimizer = torch.optim.Adam(player.network.parameters(), 2e-4, (0.5, 0.999))
+
+    def __call__(self) -> None:
+        self.game.round(self.stream)
+
+
+def rungs(plan: Recipe, where: Path, compiled: bool) -> dict[str, Callable[[], None]]:
+    """From the textbook loop to `ganlab`, one measure at a time."""
+    device = pick_device("cpu")
+    data = load(plan.data, size=plan.size, channels=plan.channels, limit=4096)
+    bare = plan.with_(half_life=0, channels_last=False, precision="fp32", share_forward=False)
+    ladder: dict[str, Callable[[], None]] = {"textbook": Textbook(plan, where)}
+    ladder["no wasted passes"] = Ours(bare, where, data, resident=False, fused=False)
+    ladder["+ resident data"] = Ours(bare, where, data, resident=True, fused=False)
+    ladder["+ fused Adam"] = Ours(bare, where, data, resident=True, fused=True)
+    shared = bare.with_(share_forward=True)
+    ladder["+ shared forward"] = Ours(shared, where, data, resident=True, fused=True)
+    last = shared
+    if plan.network == "dcgan":
+        last = last.with_(channels_last=True)
+        ladder["+ channels-last"] = Ours(last, where, data, resident=True, fused=True)
+        if native_bf16(device):
+            last = last.with_(precision="bf16")
+            ladder["+ bf16"] = Ours(last, where, data, resident=True, fused=True)
+    if compiled:
+        last = last.with_(compile=True)
+        ladder["+ compile"] = Ours(last, where, data, resident=True, fused=True)
+    ladder["recipe as shipped"] = Ours(plan, where, data, resident=True, fused=True)
+    return ladder
+
+
+def race(ladder: dict[str, Callable[[], None]], rounds: int, repeats: int) -> dict[str, float]:
+    """Median seconds a round of each rung, timed in turn."""
+    times: dict[str, list[float]] = {name: [] for name in ladder}
+    for run in ladder.values():
+        run(), run()  # warm up: allocations, compilation
+    for _ in range(repeats):
+        for name, run in ladder.items():
+            start = time.perf_counter()
+            for _ in range(rounds):
+                run()
+            times[name].append((time.perf_counter() - start) / rounds)
+    return {name: statistics.median(values) for name, values in times.items()}
+
+
+def ideal_share(plan: Recipe) -> float:
+    """Time of the needed passes, each timed alone, over the time of a round in the trainer."""
+    data = load(plan.data, size=plan.size, channels=plan.channels, limit=4096)
+    game, stream = build(plan, data)
+    rounds = max(10, ROUNDS["mlp"] // 3 if plan.network == "mlp" else 8)
+    shares = []
+    for _ in range(3):
+        trainer = Trainer(None, log_every=rounds, sample_every=0, checkpoint_every=0)
+        shares.append(trainer.fit(game, stream, rounds)[-1]["ideal"])
+    return statistics.median(shares)
+
+
+def quality(plan: Recipe, where: Path, steps: int, seeds: int) -> dict[str, list[float]]:
+    """Fréchet distances of both loops after the same number of steps, over seeds."""
+    data = load(plan.data, size=plan.size, channels=plan.channels)
+    scores: dict[str, list[float]] = {"textbook": [], "recipe as shipped": []}
+    for seed in range(seeds):
+        run = Textbook(plan.with_(seed=seed), where)
+        game, stream = build(plan.with_(seed=seed), data)
+        for _ in range(steps):
+            run()
+            game.round(stream)
+        finals = {"textbook": run.g, "recipe as shipped": game.generator.best}
+        for name, g in finals.items():
+            g = copy.deepcopy(g).eval()
+
+            def sample(n: int, seed: int, g: Any = g) -> torch.Tensor:
+                z = g.sample_latent(n, torch.Generator().manual_seed(seed))
+                with torch.no_grad():
+                    return torch.cat([g(part) for part in z.split(256)])
+
+            scores[name].append(score(sample, data, False)["frechet"])
+    return scores
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--case", choices=CASES, action="append", help="default: all")
+    parser.add_argument("--rounds", type=int, help="timed rounds a rung and repeat")
+    parser.add_argument("--repeats", type=int, default=5, help="turns (default: 5)")
+    parser.add_argument("--compile", action="store_true", help="also time torch.compile")
+    parser.add_argument("--quality", type=int, default=0, metavar="STEPS",
+                        help="also train mlp and dcgan-32 for STEPS with both loops and score")  # fmt: skip
+    parser.add_argument("--seeds", type=int, default=3, help="of --quality (default: 3)")
+    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results")
+    args = parser.parse_args()
+    report: dict[str, Any] = {"cases": {}}
+    for case in args.case or list(CASES):
+        plan = CASES[case]
+        with tempfile.TemporaryDirectory() as folder:
+            where = folder_of(plan, Path(folder), 2048)
+            ladder = rungs(plan, where, args.compile)
+            seconds = race(ladder, args.rounds or ROUNDS[case], args.repeats)
+            rate = {name: plan.batch / s for name, s in seconds.items()}
+            print(f"\n{case}: batch {plan.batch}, {torch.get_num_threads()} threads")
+            for name, value in rate.items():
+                print(f"  {name:20} {value:8.0f} images/s   {value / rate['textbook']:.2f}x")
+            share = ideal_share(plan)
+            print(f"  share of the ideal round: {share:.0%}")
+            report["cases"][case] = {
+                "images_per_second": {k: round(v, 1) for k, v in rate.items()},
+                "speedup": round(rate["recipe as shipped"] / rate["textbook"], 2),
+                "ideal": share,
+            }
+            if args.quality and case != "dcgan-64":
+                finals = quality(plan, where, args.quality, args.seeds)
+                report["cases"][case]["frechet"] = {"steps": args.quality, **finals}
+                for name, values in finals.items():
+                    spread = statistics.stdev(values) if len(values) > 1 else 0.0
+                    print(f"  {name:20} Fréchet {statistics.mean(values):.2f} ± {spread:.2f}")
+    data = load("glyphs", size=16, limit=10)
+    about = provenance(CASES["dcgan-32"], data, pick_device("cpu"))
+    report |= {k: about[k] for k in ("date", "device", "threads", "torch", "ganlab")}
+    args.out.mkdir(parents=True, exist_ok=True)
+    path = args.out / f"throughput-{report['date']}-{report['device']}.json"
+    path.write_text(json.dumps(report, indent=2) + "\n")
+    print(f"\nwritten to {path}")
+
+
+if __name__ == "__main__":
+    main()

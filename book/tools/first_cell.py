@@ -1,0 +1,67 @@
+"""The code cell that opens every notebook, byte for byte the same.
+
+``python book/tools/first_cell.py`` prints it; with notebook names it writes it into them, as
+their first code cell. In Colab it installs the package without its dependencies: torch, numpy
+and the few others are there already, and must not be replaced. Elsewhere it installs nothing.
+"""
+
+from __future__ import annotations
+
+import sys
+
+import address
+import nbformat
+
+TAGS = ["setup", "hide-cell"]
+
+_TEXT = """\
+# Opens every chapter. In Colab it installs ganlab; elsewhere, nothing.
+import sys
+
+if "google.colab" in sys.modules:
+    import subprocess
+
+    source = "git+https://github.com/{repository}@{branch}"
+    pip = [sys.executable, "-m", "pip", "install", "-q", "--no-deps"]
+    subprocess.run([*pip, source], check=True)
+
+from ganlab import lab
+
+lab.setup()"""
+
+
+def source() -> str:
+    """Return the text of the cell."""
+    where = address.read()
+    return _TEXT.format(repository=where.repository, branch=where.branch)
+
+
+def write_into(notebook: nbformat.NotebookNode) -> bool:
+    """Make the first code cell of `notebook` the standard one; say whether it changed.
+
+    A first cell that calls ``lab.setup()`` is replaced, otherwise the cell is inserted below
+    the title.
+    """
+    codes = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    if codes and "lab.setup()" in codes[0].source:
+        cell = codes[0]
+        same = cell.source == source() and cell.metadata.get("tags") == TAGS
+        cell.source, cell.metadata["tags"] = source(), list(TAGS)
+        return not same
+    cell = nbformat.v4.new_code_cell(source(), id="first-cell", metadata={"tags": list(TAGS)})
+    notebook.cells.insert(min(1, len(notebook.cells)), cell)
+    return True
+
+
+def main() -> None:
+    if len(sys.argv) == 1:
+        print(source())
+    for name in sys.argv[1:]:
+        notebook = nbformat.read(name, as_version=4)
+        if write_into(notebook):
+            nbformat.write(notebook, name)
+            print("wrote the first cell of", name)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,87 @@
+"""A set of pictures in memory (or mapped from disk): what every loader returns."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+import torch
+from torch import Tensor
+
+
+def to_float(images: Tensor) -> Tensor:
+    """Turn bytes into the range that a tanh generator draws in.
+
+    Args:
+        images: ``torch.uint8``, any shape, 0..255.
+
+    Returns:
+        ``torch.float32`` of the same shape in [-1, 1]: 0 becomes -1 and 255 becomes 1.
+    """
+    return images.to(torch.float32).mul_(1 / 127.5).sub_(1.0)
+
+
+def to_uint8(images: Tensor) -> Tensor:
+    """Turn pictures in [-1, 1] into bytes; values outside the range are clamped, the rest rounded.
+
+    Inverse of :func:`to_float` for every byte.
+
+    Args:
+        images: floating point, any shape.
+
+    Returns:
+        ``torch.uint8`` of the same shape.
+    """
+    return images.detach().float().add(1.0).mul_(127.5).round_().clamp_(0, 255).to(torch.uint8)
+
+
+@dataclass(frozen=True)
+class ImageSet:
+    """Pictures of one size as bytes, with what is known about them.
+
+    Attributes:
+        name: the name it was asked for by.
+        images: ``torch.uint8`` (N, C, H, W); mapped from the cache file when it is large.
+        labels: ``torch.int64`` (N,), an index into ``classes``, or None where there are none.
+        classes: the names of the classes; empty where there are none.
+        factors: what the pictures were drawn from, each (N,) or (N, k); empty for photographs.
+        note: one line on anything unusual: skipped files, or a set that stands in for another.
+    """
+
+    name: str
+    images: Tensor
+    labels: Tensor | None = None
+    classes: tuple[str, ...] = ()
+    factors: dict[str, Tensor] = field(default_factory=dict)
+    note: str = ""
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """(channels, height, width) of one picture."""
+        _, c, h, w = self.images.shape
+        return c, h, w
+
+    def __getitem__(self, i: int) -> Tensor:
+        """Picture ``i`` as ``float32`` (C, H, W) in [-1, 1]."""
+        return to_float(self.images[i])
+
+    def batch(self, index: Tensor) -> Tensor:
+        """Pictures ``index`` (an integer tensor of shape (B,)) as ``float32`` in [-1, 1]."""
+        return to_float(self.images[index])
+
+    def select(self, index: Tensor) -> ImageSet:
+        """The same set with only the pictures ``index``, in that order."""
+        return replace(
+            self,
+            images=self.images[index],
+            labels=None if self.labels is None else self.labels[index],
+            factors={k: v[index] for k, v in self.factors.items()},
+        )
+
+    def __repr__(self) -> str:
+        c, h, w = self.shape
+        kinds = f", {len(self.classes)} classes" if self.classes else ""
+        note = f", note={self.note!r}" if self.note else ""
+        return f"ImageSet({self.name!r}, {len(self):,} pictures {c}x{h}x{w}{kinds}{note})"

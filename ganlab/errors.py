@@ -1,0 +1,38 @@
+"""Errors that are the user's to mend: one clear line each, never a traceback."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class GanlabError(Exception):
+    """Base of every error that a user can mend; its text is one line that says how."""
+
+
+class DataError(GanlabError, ValueError):
+    """A data set that is unknown, missing, damaged or of the wrong form."""
+
+
+class RecipeError(GanlabError, ValueError):
+    """A recipe or one of its fields that does not exist or does not fit."""
+
+
+class CheckpointError(GanlabError, RuntimeError):
+    """A checkpoint that is missing, damaged, or made by another recipe."""
+
+
+class NonFiniteLoss(GanlabError, ArithmeticError):
+    """A loss became infinite or not a number; training has stopped."""
+
+
+def unknown(kind: str, name: str, known: Iterable[str]) -> str:
+    """One line for a name that does not exist: the nearest one that does, or all of them.
+
+    >>> unknown("recipe", "dcgan-mnits", ["dcgan-mnist", "mlp-mnist"])
+    "unknown recipe 'dcgan-mnits': did you mean 'dcgan-mnist'?"
+    """
+    known = list(known)
+    near = difflib.get_close_matches(name, known, n=1, cutoff=0.6)
+    hint = f"did you mean '{near[0]}'?" if near else f"choose from {', '.join(known)}"
+    return f"unknown {kind} '{name}': {hint}"

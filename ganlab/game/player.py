@@ -1,0 +1,138 @@
+"""A player: a network with its optimiser, its learning-rate schedule and its running average."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ganlab import ranks
+
+
+class Average:
+    """Exponential moving average of a network's weights; buffers are copied.
+
+    The decay is given as a half-life in images, `0.5 ** (batch / half_life)`, so that it means
+    the same at any batch size (Karras et al. 2020, stylegan2-ada). Early in training the
+    half-life is capped at `ramp` times the images seen, or the average would remember the
+    initial weights for long.
+
+    Args:
+        network: averaged; left as it is.
+        half_life: in images.
+        ramp: cap on the half-life as a share of the images seen; 0 for none.
+    """
+
+    def __init__(self, network: nn.Module, half_life: float, ramp: float = 0.1) -> None:
+        self.network = copy.deepcopy(network).requires_grad_(False).eval()
+        self.half_life, self.ramp, self.images = half_life, ramp, 0
+        # Looked up once: walking a module tree each round costs more than the average itself.
+        self._mine: list[Tensor] = list(self.network.parameters())
+        self._theirs = [p.detach() for p in network.parameters()]
+        self._buffers = list(zip(self.network.buffers(), network.buffers(), strict=True))
+
+    @torch.no_grad()
+    def update(self, images: int) -> None:
+        """Move towards the network after a step that used `images` images (all ranks')."""
+        self.images += images
+        half_life = self.half_life
+        if self.ramp:
+            half_life = min(half_life, self.ramp * self.images)
+        decay = 0.5 ** (images / max(half_life, 1e-8))
+        torch._foreach_lerp_(self._mine, self._theirs, 1 - decay)
+        for mine, theirs in self._buffers:
+            mine.copy_(theirs)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Weights and images seen."""
+        return {"network": self.network.state_dict(), "images": self.images}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Restore `state_dict`."""
+        self.network.load_state_dict(state["network"])
+        self.images = state["images"]
+
+
+class Player:
+    """One side of the game.
+
+    Args:
+        name: in logs and errors: "generator", "discriminator".
+        network: on its device already.
+        optimizer: over the network's parameters.
+        schedule: factor on the initial learning rates as a function of the step, or None.
+        half_life: of the running average, in images; None for no average.
+        ramp: see `Average`.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        network: nn.Module,
+        optimizer: torch.optim.Optimizer,
+        schedule: Callable[[int], float] | None = None,
+        half_life: float | None = None,
+        ramp: float = 0.1,
+    ) -> None:
+        self.name, self.network, self.optimizer = name, network, optimizer
+        self.schedule = schedule
+        self.steps = 0
+        self.average = Average(network, half_life, ramp) if half_life else None
+        self._rates = [group["lr"] for group in optimizer.param_groups]
+        self._parameters = [p for p in network.parameters() if p.requires_grad]
+
+    @property
+    def best(self) -> nn.Module:
+        """The network to look at: the running average where there is one."""
+        return self.average.network if self.average else self.network
+
+    @contextmanager
+    def frozen(self) -> Iterator[None]:
+        """No gradient reaches the weights inside; they flow through to the input."""
+        for p in self._parameters:
+            p.requires_grad_(False)
+        try:
+            yield
+        finally:
+            for p in self._parameters:
+                p.requires_grad_(True)
+
+    def step(self, images: int) -> None:
+        """Apply the gradients that have piled up, then clear them.
+
+        Args:
+            images: seen in this step by all ranks; drives the running average.
+        """
+        ranks.average(p.grad for p in self._parameters if p.grad is not None)
+        if self.schedule is not None:
+            factor = self.schedule(self.steps)
+            for group, rate in zip(self.optimizer.param_groups, self._rates, strict=True):
+                group["lr"] = rate * factor
+        self.optimizer.step()
+        self.optimizer.zero_grad(set_to_none=True)
+        self.steps += 1
+        if self.average is not None:
+            self.average.update(images)
+
+    def state_dict(self) -> dict[str, Any]:
+        """All that a checkpoint must hold of this side."""
+        state = {
+            "network": self.network.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "steps": self.steps,
+        }
+        if self.average is not None:
+            state["average"] = self.average.state_dict()
+        return state
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Restore `state_dict`."""
+        self.network.load_state_dict(state["network"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.steps = state["steps"]
+        if self.average is not None:
+            self.average.load_state_dict(state["average"])

@@ -1,0 +1,189 @@
+"""Features from a small classifier, trained on the spot for the data set at hand.
+
+No download is needed, and the features know what matters in *this* data. The precedent is the
+LeNet of the KID authors for MNIST (Binkowski et al. 2018). Scores of different classifiers are
+not comparable, so each carries its fingerprint.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ganlab import checkpoint
+from ganlab.errors import CheckpointError
+
+DIMS = 64
+VERSION = 1  # raise it when the network or its training changes: old caches are then left alone
+STEPS, BATCH = 600, 128
+
+
+class Network(nn.Module):
+    """Four convolutions, 64 features, one linear layer: any picture from 16 px."""
+
+    def __init__(self, channels: int, classes: int, width: int = 32) -> None:
+        super().__init__()
+        blocks: list[nn.Module] = []
+        before = channels
+        for out, stride in ((width, 1), (width * 2, 2), (width * 4, 2), (DIMS, 2)):
+            blocks += [
+                nn.Conv2d(before, out, 3, stride, 1, bias=False),
+                nn.BatchNorm2d(out),
+                nn.ReLU(),
+            ]
+            before = out
+        self.body = nn.Sequential(*blocks, nn.AdaptiveAvgPool2d(2), nn.Flatten())
+        self.embed = nn.Linear(DIMS * 4, DIMS)
+        self.head = nn.Linear(DIMS, classes)
+
+    def features(self, x: Tensor) -> Tensor:
+        """(B, C, H, W) in [-1, 1] -> (B, 64)."""
+        return self.embed(self.body(shrink(x)))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, C, H, W) -> (B, classes) logits."""
+        return self.head(torch.relu(self.features(x)))
+
+
+def shrink(x: Tensor) -> Tensor:
+    """Average pictures of 64 px and more down to 32: time, not detail, is what is scarce here."""
+    factor = x.shape[-1] // 32
+    return nn.functional.avg_pool2d(x, factor) if factor > 1 else x
+
+
+@dataclass
+class Classifier:
+    """A trained classifier as a feature extractor.
+
+    Attributes:
+        network: in eval mode.
+        task: "classes", or "rotation" where the data has no labels.
+        accuracy: on held-out pictures, in [0, 1].
+        fingerprint: of the weights; scores are comparable only if it agrees.
+        device: where features are computed.
+    """
+
+    network: Network
+    task: str
+    accuracy: float
+    fingerprint: str
+    device: torch.device
+
+    @torch.no_grad()
+    def features(self, images: Tensor, batch: int = 256) -> Tensor:
+        """(N, C, H, W) in [-1, 1], or uint8 -> (N, 64) float64 on the CPU."""
+        parts = []
+        for part in images.split(batch):
+            x = part.to(self.device)
+            x = x.float() / 127.5 - 1 if x.dtype == torch.uint8 else x
+            parts.append(self.network.features(x).double().cpu())
+        return torch.cat(parts)
+
+    @torch.no_grad()
+    def predict(self, images: Tensor, batch: int = 256) -> Tensor:
+        """(N, C, H, W) in [-1, 1] -> (N, classes) probabilities on the CPU."""
+        parts = [self.network(p.to(self.device)).softmax(1).cpu() for p in images.split(batch)]
+        return torch.cat(parts)
+
+
+def cache_folder() -> Path:
+    """Where classifiers are kept: `GANLAB_CACHE`, or the user's cache folder."""
+    import platformdirs
+
+    root = os.environ.get("GANLAB_CACHE") or platformdirs.user_cache_dir("ganlab", False)
+    return Path(root) / "classifiers"
+
+
+def classifier(data: Any, device: torch.device | str = "cpu", seed: int = 0) -> Classifier:
+    """The classifier of a data set: from the cache, or trained now (about half a minute on a CPU).
+
+    Args:
+        data: an `ImageSet`. With labels it learns its classes; without, by how many quarter
+            turns a picture was rotated (Gidaris et al. 2018), which needs no labels.
+        device: where to train and use it.
+        seed: of weights and batches; the result is the same every time on one machine.
+    """
+    device = torch.device(device)
+    x = torch.as_tensor(data.images[:4096])
+    about = {
+        "version": VERSION,
+        "seed": seed,
+        "steps": STEPS,
+        "count": len(data),
+        "shape": list(data.shape),
+        "classes": len(data.classes),
+        "pixels": hashlib.sha256(x.contiguous().numpy().tobytes()).hexdigest()[:16],
+    }
+    key = hashlib.sha256(json.dumps(about).encode()).hexdigest()[:16]
+    path = cache_folder() / f"{data.name.replace('/', '_')[:40]}-{key}.pt"
+    labelled = data.labels is not None and len(data.classes) > 1
+    task = "classes" if labelled else "rotation"
+    network = Network(data.shape[0], len(data.classes) if labelled else 4)
+    try:
+        state = checkpoint.read(path)
+        network.load_state_dict(state["network"])
+        accuracy = state["accuracy"]
+    except CheckpointError:
+        accuracy = _train(network, data, labelled, device, seed)
+        checkpoint.write({"network": network.state_dict(), "accuracy": accuracy}, path)
+    network.to(device).eval()
+    return Classifier(network, task, accuracy, weights_fingerprint(network), device)
+
+
+def weights_fingerprint(network: nn.Module) -> str:
+    """Short SHA-256 of all weights and buffers."""
+    digest = hashlib.sha256()
+    for name, tensor in sorted(network.state_dict().items()):
+        digest.update(name.encode())
+        digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()[:12]
+
+
+def _train(network: Network, data: Any, labelled: bool, device: torch.device, seed: int) -> float:
+    """Train in place with Adam and a linear decay; returns held-out accuracy."""
+    draw = torch.Generator().manual_seed(seed)
+    order = torch.randperm(len(data), generator=draw)
+    held = order[: min(2000, len(data) // 5)]
+    learn = order[len(held) :]
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        for module in network.modules():
+            if hasattr(module, "reset_parameters"):
+                module.reset_parameters()  # type: ignore[operator]
+    network.to(device).train()
+    optimizer = torch.optim.Adam(network.parameters(), 2e-3)
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda s: 1 - s / STEPS)
+    for _ in range(STEPS):
+        pick = learn[torch.randint(len(learn), (BATCH,), generator=draw)]
+        x, y = _examples(data, pick, labelled, draw)
+        loss = nn.functional.cross_entropy(network(x.to(device)), y.to(device))
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        optimizer.step()
+        schedule.step()
+    network.eval()
+    with torch.no_grad():
+        hits = 0
+        for part in held.split(256):
+            x, y = _examples(data, part, labelled, draw)
+            hits += int((network(x.to(device)).argmax(1).cpu() == y).sum())
+    return hits / len(held)
+
+
+def _examples(
+    data: Any, index: Tensor, labelled: bool, draw: torch.Generator
+) -> tuple[Tensor, Tensor]:
+    """Pictures and targets: class labels, or the number of quarter turns applied here."""
+    x = data.batch(index)
+    if labelled:
+        return x, data.labels[index]
+    turns = torch.randint(4, (len(x),), generator=draw)
+    x = torch.stack([torch.rot90(p, int(k), (1, 2)) for p, k in zip(x, turns)])
+    return x, turns

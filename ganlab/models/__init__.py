@@ -1,0 +1,1 @@
+"""Networks, and nothing else: no loss, no optimiser, no file."""

@@ -1,0 +1,74 @@
+"""Training on several processes (`torchrun`): who am I, and averaging what must agree.
+
+Gradients are averaged after the backward pass, in one flattened all-reduce, instead of by
+DistributedDataParallel's hooks. A GAN round calls a network several times before one backward
+pass, freezes it in the other player's step and differentiates through gradients; the hooks
+support none of the three together (two forwards with BatchNorm raise an in-place error on
+torch >= 2.6). The price is that communication does not overlap the backward pass.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+
+import torch
+import torch.distributed as dist
+from torch import Tensor
+
+
+def start() -> tuple[int, int]:
+    """Join the process group that `torchrun` announces, if any. Returns (rank, world)."""
+    world = int(os.environ.get("WORLD_SIZE", "1"))
+    if world > 1 and not dist.is_initialized():
+        backend = "nccl" if torch.cuda.is_available() else "gloo"
+        if backend == "nccl":
+            torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", "0")))
+        dist.init_process_group(backend)
+    return rank(), size()
+
+
+def stop() -> None:
+    """Leave the process group."""
+    if dist.is_initialized():
+        dist.destroy_process_group()
+
+
+def rank() -> int:
+    """This process's number; 0 when alone."""
+    return dist.get_rank() if dist.is_initialized() else 0
+
+
+def size() -> int:
+    """How many processes train together."""
+    return dist.get_world_size() if dist.is_initialized() else 1
+
+
+def average(tensors: Iterable[Tensor]) -> None:
+    """Replace each tensor by its mean over the ranks, in one flattened exchange per type."""
+    if size() == 1:
+        return
+    by_type: dict[torch.dtype, list[Tensor]] = {}
+    for tensor in tensors:
+        by_type.setdefault(tensor.dtype, []).append(tensor)
+    for group in by_type.values():
+        flat = torch.cat([t.reshape(-1) for t in group])
+        dist.all_reduce(flat)
+        flat /= size()
+        offset = 0
+        for t in group:
+            t.copy_(flat[offset : offset + t.numel()].view_as(t))
+            offset += t.numel()
+
+
+def broadcast(tensors: Iterable[Tensor]) -> None:
+    """Replace each tensor by rank 0's."""
+    if size() > 1:
+        for tensor in tensors:
+            dist.broadcast(tensor, 0)
+
+
+def barrier() -> None:
+    """Wait for all ranks."""
+    if size() > 1:
+        dist.barrier()

@@ -1,0 +1,295 @@
+"""A run folder on disk: recipe, log, samples, checkpoints, generator, scores."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ganlab import checkpoint, plots, ranks
+from ganlab.build import build, networks, precision, source
+from ganlab.callbacks import TRACKERS, Callback, read_log, write_samples
+from ganlab.errors import CheckpointError, DataError, GanlabError
+from ganlab.recipes import Recipe, recipe
+from ganlab.scoring import score
+from ganlab.trainer import Trainer
+
+
+class Run:
+    """A finished or unfinished run.
+
+    Args:
+        folder: as written by `train`.
+
+    Raises:
+        CheckpointError: it is not a run's folder.
+    """
+
+    def __init__(self, folder: str | Path) -> None:
+        self.folder = Path(folder)
+        if not (self.folder / "recipe.json").is_file():
+            raise CheckpointError(
+                f"{self.folder} is not a run: it holds no recipe.json (runs are made by"
+                " 'ganlab train')"
+            )
+        self.recipe = Recipe.from_json((self.folder / "recipe.json").read_text())
+        self._generator: nn.Module | None = None
+
+    def __repr__(self) -> str:
+        return f"Run({str(self.folder)!r}: {self.recipe.name}, step {self.step})"
+
+    @property
+    def log(self) -> list[dict[str, Any]]:
+        """The log records, oldest first."""
+        return read_log(self.folder / "log.jsonl")
+
+    @property
+    def step(self) -> int:
+        """Rounds played, as of the last log line."""
+        log = self.log
+        return log[-1]["step"] if log else 0
+
+    @property
+    def about(self) -> dict[str, Any]:
+        """Device, versions, precision and data of the training."""
+        return _read_json(self.folder / "about.json")
+
+    @property
+    def scores(self) -> dict[str, Any]:
+        """The scores of the last evaluation; empty if there was none."""
+        return _read_json(self.folder / "scores.json")
+
+    def generator(self) -> nn.Module:
+        """The trained generator (its running average, where kept), in eval mode on the CPU.
+
+        Raises:
+            CheckpointError: nothing has been saved yet.
+        """
+        if self._generator is None:
+            path = self.folder / "generator.safetensors"
+            if not path.is_file():
+                raise CheckpointError(
+                    f"{self.folder} has no generator yet: let the run reach its end, or continue"
+                    " it with --resume"
+                )
+            from safetensors.torch import load_file
+
+            g, _ = networks(self.recipe, tuple(self.about["shape"]))
+            g.load_state_dict(
+                {k: v.float() if v.is_floating_point() else v for k, v in load_file(path).items()}
+            )
+            self._generator = g.eval().requires_grad_(False)
+        return self._generator
+
+    def sample(self, n: int = 64, seed: int = 0) -> Tensor:
+        """(n, C, H, W) in [-1, 1], or (n, d) points; the same for the same seed."""
+        g = self.generator()
+        z = g.sample_latent(n, torch.Generator().manual_seed(seed))  # type: ignore[operator]
+        with torch.no_grad():
+            return torch.cat([g(part) for part in z.split(256)])
+
+    def grid(self, n: int = 64, seed: int = 0, columns: int = 8) -> Any:
+        """A figure of samples."""
+        if self.recipe.points:
+            data = source(self.recipe)
+            real = data.sample(1000, generator=torch.Generator().manual_seed(0))
+            return plots.points(real, self.sample(1000, seed)).figure
+        return plots.grid(self.sample(n, seed), columns)
+
+    def grid_file(self, path: Path | None = None, n: int = 64, seed: int = 0) -> Path:
+        """Write a grid of samples as a PNG (default `grid.png` in the folder); returns its path."""
+        real = (
+            source(self.recipe).sample(1000, generator=torch.Generator().manual_seed(0))
+            if self.recipe.points
+            else None
+        )
+        count = 1000 if self.recipe.points else n
+        return write_samples(self.sample(count, seed), path or self.folder / "grid.png", real)
+
+    def evaluate(self, seed: int = 0, n: int = 5000, data: Any = None) -> dict[str, Any]:
+        """Score the generator and write `scores.json`; returns the scores.
+
+        Pictures: Fréchet distance in the features of a classifier of this data, with the real
+        data's own (real against real, same numbers of pictures) beside it as the floor. Points:
+        modes found, share of good samples and reverse KL, with those of exact samples beside.
+
+        Args:
+            seed: of latent vectors and of the choice of real pictures.
+            n: samples; at most half of the real pictures.
+            data: the data set if it is loaded already.
+        """
+        data = data if data is not None else source(self.recipe)
+        scores = score(self.sample, data, self.recipe.points, n, seed)
+        scores |= {"recipe": self.recipe.name, "step": self.step}
+        _write_json(self.folder / "scores.json", scores)
+        return scores
+
+
+def pick_device(name: str | None = None) -> torch.device:
+    """The device of that name, or the best there is: CUDA, MPS, CPU."""
+    if name:
+        try:
+            return torch.device(name)
+        except RuntimeError as error:
+            raise GanlabError(f"unknown device '{name}': use cpu, cuda or mps") from error
+    if torch.cuda.is_available():
+        return torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
+    return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+
+
+def train(
+    which: Recipe | str,
+    out: str | Path | None = None,
+    *,
+    resume: bool = False,
+    device: str | torch.device | None = None,
+    trackers: Sequence[str] = (),
+    callbacks: Sequence[Callback] = (),
+    data: Any = None,
+    evaluate: bool = True,
+    **changes: Any,
+) -> Run:
+    """Train a recipe from start to finish, in a run folder.
+
+    Args:
+        which: a recipe or its name.
+        out: the folder; by default `runs/NAME`, numbered if it exists.
+        resume: continue the run in `out` from its newest checkpoint.
+        device: by default the best there is.
+        trackers: any of "tensorboard", "wandb", "mlflow".
+        callbacks: see `ganlab.callbacks`.
+        data: the data set if it is loaded already.
+        evaluate: score the generator at the end.
+        **changes: fields of the recipe to change.
+
+    Returns:
+        The run; `run.scores`, `run.grid()`, `run.sample(64)`.
+
+    Raises:
+        RecipeError, DataError, CheckpointError, NonFiniteLoss: each with one line that says what
+            to do.
+    """
+    plan = recipe(which, **changes) if isinstance(which, str) else which.with_(**changes)
+    rank, world = ranks.start()
+    place = torch.device(device) if device is not None else pick_device()
+    if place.type == "cuda" and world > 1:
+        place = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
+    folder = _folder(plan, out, resume, world)
+    data = data if data is not None else source(plan)
+    game, stream = build(plan, data, place, rank, world)
+    # What was asked for and what was found: a run resumed with other precision is another run.
+    identity = plan.identity() | {"precision": game.precision, "world": world}
+    identity |= {"data_count": getattr(data, "count", None) or (0 if plan.points else len(data))}
+    if rank == 0:
+        folder.mkdir(parents=True, exist_ok=True)
+        if not (resume and (folder / "recipe.json").exists()):
+            (folder / "recipe.json").write_text(plan.to_json() + "\n")
+        _write_json(folder / "about.json", provenance(plan, data, place, world))
+    watchers = list(callbacks)
+    if rank == 0:
+        for name in trackers:
+            if name not in TRACKERS:
+                raise GanlabError(f"unknown tracker '{name}': choose from {', '.join(TRACKERS)}")
+            options = {} if name == "tensorboard" else {"config": identity}
+            watchers.append(TRACKERS[name](folder / name, **options))  # type: ignore[operator]
+    trainer = Trainer(
+        folder,
+        plan.log_every,
+        plan.sample_every,
+        plan.checkpoint_every,
+        watchers,
+        identity,
+        plan.samples,
+    )
+    trainer.fit(game, stream, plan.steps, resume)
+    if rank == 0:
+        (folder / "recipe.json").write_text(plan.to_json() + "\n")
+        save_generator(game.generator.best, folder / "generator.safetensors")
+    run = Run(folder)
+    run.stopped = trainer.stopped  # type: ignore[attr-defined]
+    if rank == 0 and evaluate and not trainer.stopped:
+        with contextlib.suppress(DataError):  # a distribution without modes has no score
+            run.evaluate(data=data)
+    ranks.barrier()
+    return run
+
+
+def save_generator(network: nn.Module, path: Path, half: bool = False) -> Path:
+    """Write a network's weights as safetensors; `half` stores them in 16 bits."""
+    from safetensors.torch import save_file
+
+    state = {}
+    for key, tensor in network.state_dict().items():
+        tensor = tensor.detach().cpu().contiguous()
+        state[key] = tensor.half() if half and tensor.is_floating_point() else tensor
+    partial = path.with_suffix(".partial")
+    save_file(state, partial)
+    os.replace(partial, path)
+    return path
+
+
+def provenance(plan: Recipe, data: Any, device: torch.device, world: int = 1) -> dict[str, Any]:
+    """Where, with what and on what a run was made: what a reader needs to repeat it."""
+    import ganlab
+
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
+    return {
+        "date": time.strftime("%Y-%m-%d"),
+        "device": name,
+        "threads": torch.get_num_threads(),
+        "world": world,
+        "torch": torch.__version__,
+        "ganlab": ganlab.__version__,
+        "precision": precision(plan, device),
+        "shape": [data.dim] if plan.points else list(data.shape),
+        "data": data.name,
+        "count": None if plan.points else len(data),
+        "note": getattr(data, "note", ""),
+        "recipe_sha256": hashlib.sha256(plan.to_json().encode()).hexdigest()[:16],
+    }
+
+
+def _folder(plan: Recipe, out: str | Path | None, resume: bool, world: int) -> Path:
+    """The run's folder; never one that holds another run."""
+    if out is not None:
+        folder = Path(out)
+        if resume and checkpoint.latest(folder / "checkpoints") is None and folder.exists():
+            if (folder / "recipe.json").exists():
+                return folder  # killed before its first checkpoint: start over in place
+            raise CheckpointError(f"{folder} holds no checkpoint to resume from")
+        if resume and not folder.exists():
+            raise CheckpointError(f"{folder} does not exist: there is nothing to resume")
+        if not resume and (folder / "recipe.json").exists():
+            raise GanlabError(
+                f"{folder} already holds a run: add --resume, or choose another --out"
+            )
+        return folder
+    base = Path("runs") / (plan.name or "run")
+    if resume:
+        runs = sorted(base.parent.glob(f"{base.name}*"), key=lambda p: p.stat().st_mtime)
+        runs = [r for r in runs if (r / "recipe.json").exists()]
+        if not runs:
+            raise CheckpointError(f"no run of {plan.name} under runs/: there is nothing to resume")
+        return runs[-1]
+    folder, number = base, 2
+    while folder.exists() and world == 1:
+        folder, number = base.with_name(f"{base.name}-{number}"), number + 1
+    return folder
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    return json.loads(path.read_text()) if path.is_file() else {}
+
+
+def _write_json(path: Path, values: dict[str, Any]) -> None:
+    partial = path.with_suffix(".partial")
+    partial.write_text(json.dumps(values, indent=2, ensure_ascii=False) + "\n")
+    partial.replace(path)

@@ -1,0 +1,312 @@
+"""The referee: plays rounds, logs, samples, saves, resumes. Knows no loss and no network."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ganlab import checkpoint, ranks
+from ganlab.callbacks import Callback, JsonLines, write_samples
+from ganlab.data.stream import Stream
+from ganlab.errors import CheckpointError, NonFiniteLoss
+from ganlab.game.adversarial import AdversarialGame
+from ganlab.game.ideal import ideal_seconds
+
+FIXED_NOISE_SEED = 20140610  # any constant: the same latent vectors in every grid of a run
+
+
+def progress_wanted() -> bool:
+    """Whether to draw progress bars: `GANLAB_PROGRESS`, or a terminal to draw them on."""
+    setting = os.environ.get("GANLAB_PROGRESS")
+    return sys.stderr.isatty() if setting is None else setting != "0"
+
+
+class Trainer:
+    """Plays a game to its end and keeps the record.
+
+    Args:
+        folder: the run's folder; None keeps no file.
+        log_every: rounds between log lines; the device is read only there.
+        sample_every: rounds between sample grids; 0 for none.
+        checkpoint_every: rounds between checkpoints; 0 for one at the end only.
+        callbacks: run on rank 0 beside the JSON log, which is always written.
+        identity: what a checkpoint must match to be resumed; a flat dict of plain values, which
+            the checkpoint carries together with its hash.
+        samples: pictures a grid.
+        ideal: time the needed passes first, and log the share of the ideal that is reached.
+    """
+
+    def __init__(
+        self,
+        folder: Path | str | None = None,
+        log_every: int = 50,
+        sample_every: int = 500,
+        checkpoint_every: int = 1000,
+        callbacks: Sequence[Callback] = (),
+        identity: dict[str, Any] | None = None,
+        samples: int = 64,
+        ideal: bool = True,
+    ) -> None:
+        self.folder = Path(folder) if folder is not None else None
+        self.log_every, self.sample_every = log_every, sample_every
+        self.checkpoint_every = checkpoint_every
+        self.identity = identity or {}
+        self.samples, self.ideal = samples, ideal
+        self.step = 0
+        self.seconds = 0.0  # of playing, over all sessions of the run
+        self.log: list[dict[str, Any]] = []
+        self.last_checkpoint: Path | None = None
+        self.stopped = False  # by a signal, before the last round
+        self._signalled = False
+        self._callbacks = list(callbacks)
+        if self.folder is not None:
+            self._callbacks.insert(0, JsonLines(self.folder / "log.jsonl"))
+
+    def fit(
+        self, game: AdversarialGame, stream: Stream, steps: int, resume: bool = False
+    ) -> list[dict[str, Any]]:
+        """Play until `steps` rounds have been played.
+
+        Args:
+            game: its players are on their device.
+            stream: of batches on that device.
+            steps: in total, counting those of the run that is resumed.
+            resume: continue from the newest checkpoint in the folder, if there is one.
+
+        Returns:
+            The log records of this session. `stopped` tells whether a signal ended it early.
+
+        Raises:
+            NonFiniteLoss: a loss became infinite or NaN; names step, loss and last checkpoint.
+            CheckpointError: the checkpoint belongs to another recipe or is damaged.
+        """
+        if resume and self.folder is not None:
+            self._resume(game, stream)
+        self._count = stream.batch_size * stream.world
+        self._game, self._stream = game, stream
+        self._z = self._fixed_noise(game)
+        first = ranks.rank() == 0
+        self._hear = self._callbacks if first else []
+        self._budget = self._ideal(game, stream) if self.ideal and self.step < steps else None
+        for callback in self._hear:
+            callback.on_start(self)
+        bar = self._bar(steps, disable=not (first and progress_wanted()))
+        handlers = self._catch_signals()
+        try:
+            if self.step == 0:
+                self._sample()
+            self._play(steps, bar)
+        finally:
+            bar.close()
+            for number, handler in handlers.items():
+                signal.signal(number, handler)
+            for callback in self._hear:
+                callback.on_end(self)
+        return self.log
+
+    def _play(self, steps: int, bar: Any) -> None:
+        totals: Tensor | None = None
+        since = self.step
+        mark = time.perf_counter()
+        bad: Tensor | None = None
+        keys: list[str] = []
+        while self.step < steps and not self.stopped:
+            report = self._game.round(self._stream)
+            self.step += 1
+            values = torch.stack(list(report.values()))
+            if totals is None or bad is None:
+                keys = list(report)
+                totals, bad = torch.zeros_like(values), torch.full_like(values, -1)
+            totals += values
+            # Remembered on the device, read at the next log line: no wait in between.
+            bad = torch.where((bad < 0) & ~values.isfinite(), float(self.step), bad)
+            if ranks.size() == 1:
+                self.stopped = self._signalled
+            last = self.step == steps or self.stopped
+            saving = self.checkpoint_every and self.step % self.checkpoint_every == 0
+            logging = self.step % self.log_every == 0
+            if not (last or saving or logging):
+                bar.update()
+                continue
+            ranks.average([totals])
+            means = (totals / (self.step - since)).tolist()
+            self._refuse_non_finite(keys, bad.tolist())
+            elapsed = time.perf_counter() - mark
+            self.seconds += elapsed
+            if logging or last:
+                self._record(dict(zip(keys, means)), elapsed, self.step - since, bar)
+            if self.sample_every and self.step % self.sample_every == 0:
+                self._sample()
+            if saving or last:
+                self._save()
+            self.stopped = self._any_signalled()
+            totals, since, mark = None, self.step, time.perf_counter()
+            bar.update()
+            if self.stopped and not (saving or last):  # ranks agree to stop at a log line only
+                self._save()
+
+    def _record(self, means: dict[str, float], elapsed: float, rounds: int, bar: Any) -> None:
+        images = rounds * self._count
+        record: dict[str, Any] = {"step": self.step, "images": self.step * self._count}
+        record |= {key: round(value, 6) for key, value in means.items()}
+        record["images_per_second"] = round(images / elapsed, 1)
+        if self._budget:
+            record["ideal"] = round(self._budget * rounds / elapsed, 3)
+        record["seconds"] = round(self.seconds, 2)
+        record["confidence"] = self._game.confidence()
+        self.log.append(record)
+        for callback in self._hear:
+            callback.on_log(self, record)
+        bar.set_postfix_str(
+            f"D {means.get('d_loss', 0):.2f}  G {means.get('g_loss', 0):.2f}  "
+            f"{record['images_per_second']:.0f} img/s",
+            refresh=False,
+        )
+
+    def _refuse_non_finite(self, keys: list[str], bad: list[float]) -> None:
+        worst = [(step, key) for key, step in zip(keys, bad) if step >= 0]
+        if not worst:
+            return
+        step, key = min(worst)
+        player = {"d": "discriminator", "g": "generator"}.get(key[0], key)
+        saved = self.last_checkpoint or "none"
+        raise NonFiniteLoss(
+            f"{key} of the {player} is not finite since step {int(step)}: training stopped;"
+            f" last good checkpoint: {saved}"
+        )
+
+    def _fixed_noise(self, game: AdversarialGame) -> Tensor:
+        seeded = torch.Generator().manual_seed(FIXED_NOISE_SEED)
+        count = self.samples if len(self._stream_shape()) == 3 else 1000
+        return game.generator.network.sample_latent(count, seeded).to(game.device)  # type: ignore
+
+    def _stream_shape(self) -> tuple[int, ...]:
+        source = self._stream.source
+        return tuple(getattr(source, "shape", (getattr(source, "dim", 0),)))[-3:]
+
+    def _sample(self) -> None:
+        """A grid from the fixed noise, by the averaged generator in evaluation mode."""
+        if not self._hear or self.folder is None or not self.sample_every:
+            return
+        samples = self._game.sample(self._z)
+        real = None
+        if self._stream.fresh:
+            real = self._stream.source.sample(1000, generator=torch.Generator().manual_seed(0))
+        path = write_samples(samples, self.folder / "samples" / f"{self.step:08d}.png", real)
+        for callback in self._hear:
+            callback.on_sample(self, path)
+
+    def _ideal(self, game: AdversarialGame, stream: Stream) -> float | None:
+        """Seconds of an ideal round, from a batch that the stream will give again."""
+        before = stream.state_dict()
+        real = next(stream)
+        stream.load_state_dict(before)
+        return ideal_seconds(game, real)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Everything that decides the rest of the run."""
+        state = {
+            "identity": self.identity,
+            "hash": fingerprint(self.identity),
+            "step": self.step,
+            "seconds": self.seconds,
+            "game": self._game.state_dict(),
+            "stream": self._stream.state_dict(),
+            "torch": torch.get_rng_state(),
+        }
+        if torch.cuda.is_available():
+            state["cuda"] = torch.cuda.get_rng_state_all()
+        return state
+
+    def _save(self) -> None:
+        """Write a checkpoint; rank 0's BatchNorm statistics become everybody's."""
+        for player in self._game.players:
+            ranks.broadcast(player.network.buffers())
+        if ranks.rank() == 0 and self.folder is not None:
+            folder = self.folder / "checkpoints"
+            self.last_checkpoint = checkpoint.save(self.state_dict(), folder, self.step)
+        ranks.barrier()
+
+    def _resume(self, game: AdversarialGame, stream: Stream) -> None:
+        assert self.folder is not None
+        path = checkpoint.latest(self.folder / "checkpoints")
+        if path is None:
+            return
+        state = checkpoint.read(path)
+        if state["hash"] != fingerprint(self.identity):
+            differing = differences(state["identity"], self.identity)
+            raise CheckpointError(
+                f"{path} was made by another recipe: {'; '.join(differing)}; restore these fields"
+                " or start a new run with --out"
+            )
+        game.load_state_dict(state["game"])
+        stream.load_state_dict(state["stream"])
+        self.step, self.seconds = state["step"], state["seconds"]
+        torch.set_rng_state(state["torch"])
+        if "cuda" in state and torch.cuda.is_available():
+            torch.cuda.set_rng_state_all(state["cuda"])
+        self.last_checkpoint = path
+
+    def _bar(self, steps: int, disable: bool) -> Any:
+        from tqdm.auto import tqdm
+
+        return tqdm(
+            total=steps,
+            initial=self.step,
+            disable=disable,
+            unit="step",
+            dynamic_ncols=True,
+            mininterval=0.5,
+        )
+
+    def _catch_signals(self) -> dict[int, Any]:
+        """Ctrl-C and SIGTERM end the run after the current round, with a checkpoint.
+
+        A second Ctrl-C interrupts at once.
+        """
+        if threading.current_thread() is not threading.main_thread():
+            return {}
+        before: dict[int, Any] = {}
+
+        def stop(number: int, frame: Any) -> None:
+            if self._signalled:
+                raise KeyboardInterrupt
+            self._signalled = True
+
+        for number in (signal.SIGINT, signal.SIGTERM):
+            before[number] = signal.signal(number, stop)
+        return before
+
+    def _any_signalled(self) -> bool:
+        """Whether a signal reached any rank: all must leave after the same round."""
+        if ranks.size() == 1:
+            return self._signalled
+        flag = torch.tensor([float(self._signalled)], device=self._game.device)
+        ranks.average([flag])
+        return bool(flag > 0)
+
+
+def fingerprint(identity: dict[str, Any]) -> str:
+    """Short SHA-256 of an identity, the same for equal fields in any order."""
+    text = json.dumps(identity, sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def differences(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
+    """What differs between two identities, field by field, for people."""
+    return [
+        f"{key} was {old.get(key)!r}, now {new.get(key)!r}"
+        for key in sorted(old.keys() | new.keys())
+        if old.get(key) != new.get(key)
+    ]
