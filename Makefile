@@ -60,7 +60,7 @@ $(READY): pyproject.toml
 
 book: $(READY)
 	@rm -rf $(SITE)
-	$(PY) -m jupyter_book build . -n -W --keep-going -q
+	$(BIN)/jupyter-book build . -n -W --keep-going -q
 	@echo
 	@echo "BOOK BUILT. Open $(CURDIR)/$(SITE)/index.html"
 

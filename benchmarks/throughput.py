@@ -40,9 +40,10 @@ from ganlab.trainer import Trainer
 CASES: dict[str, Recipe] = {
     "mlp": recipe("mlp-mnist"),
     "dcgan-32": recipe("dcgan-mnist", generator={"width": 64}, discriminator={"width": 64}),
-    "dcgan-64": recipe("dcgan-glyphs-color", size=64, generator={"width": 64},
-                       discriminator={"width": 64}),
-}  # fmt: skip
+    "dcgan-64": recipe(
+        "dcgan-glyphs-color", size=64, generator={"width": 64}, discriminator={"width": 64}
+    ),
+}
 ROUNDS = {"mlp": 150, "dcgan-32": 12, "dcgan-64": 4}
 
 
@@ -56,8 +57,11 @@ def folder_of(plan: Recipe, where: Path, count: int) -> Path:
 
 def loader(plan: Recipe, where: Path) -> Iterator[torch.Tensor]:
     """The tutorials' data path: PIL, transforms, DataLoader; endless."""
-    steps = [transforms.Resize(plan.size), transforms.ToTensor(),
-             transforms.Normalize((0.5,), (0.5,))]  # fmt: skip
+    steps = [
+        transforms.Resize(plan.size),
+        transforms.ToTensor(),
+        transforms.Normalize((0.5,), (0.5,)),
+    ]
     if plan.channels == 1:
         steps.insert(0, transforms.Grayscale())
     data: Any = datasets.ImageFolder(str(where), transforms.Compose(steps))
@@ -196,8 +200,13 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, help="timed rounds a rung and repeat")
     parser.add_argument("--repeats", type=int, default=5, help="turns (default: 5)")
     parser.add_argument("--compile", action="store_true", help="also time torch.compile")
-    parser.add_argument("--quality", type=int, default=0, metavar="STEPS",
-                        help="also train mlp and dcgan-32 for STEPS with both loops and score")  # fmt: skip
+    parser.add_argument(
+        "--quality",
+        type=int,
+        default=0,
+        metavar="STEPS",
+        help="also train with both loops for STEPS and score",
+    )
     parser.add_argument("--seeds", type=int, default=3, help="of --quality (default: 3)")
     parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results")
     args = parser.parse_args()

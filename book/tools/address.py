@@ -114,7 +114,8 @@ def strangers(text: str, address: Address) -> list[str]:
         repository, rest = match["repo"].removesuffix(".git"), match["rest"]
         if repository in THIRD_PARTY or repository.startswith(_NOT_REPOSITORIES):
             continue
-        branch = _BRANCH.match(rest)
+        raw = match["host"].startswith("raw.")  # there the branch follows the name at once
+        branch = re.match(r"/(?P<branch>[\w.-]+)", rest) if raw else _BRANCH.match(rest)
         if repository != address.repository or (branch and branch["branch"] != address.branch):
             wrong.append(match[0])
     own_pages = address.site.removeprefix("https://").rstrip("/")
@@ -130,7 +131,7 @@ def rewrite(text: str, old: Address, new: Address) -> str:
     text = text.replace(old.site, new.site).replace(old.site.rstrip("/"), new.site.rstrip("/"))
     with_branch = re.compile(
         rf"{re.escape(old.repository)}"
-        rf"(?P<link>/(?:blob|tree|raw|edit)/|(?:\.git)?@){re.escape(old.branch)}(?![\w-])"
+        rf"(?P<link>/(?:(?:blob|tree|raw|edit)/)?|(?:\.git)?@){re.escape(old.branch)}(?![\w-])"
     )
     text = with_branch.sub(lambda m: f"{new.repository}{m['link']}{new.branch}", text)
     text = re.sub(rf"(?<![\w.-]){re.escape(old.repository)}(?![\w-])", new.repository, text)

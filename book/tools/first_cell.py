@@ -13,6 +13,7 @@ import address
 import nbformat
 
 TAGS = ["setup", "hide-cell"]
+LABEL = {"code_prompt_show": "Set-up", "code_prompt_hide": "Set-up"}  # where the site hides it
 
 _TEXT = """\
 # Opens every chapter. In Colab it installs ganlab; elsewhere, nothing.
@@ -36,6 +37,11 @@ def source() -> str:
     return _TEXT.format(repository=where.repository, branch=where.branch)
 
 
+def metadata() -> dict[str, object]:
+    """Return the metadata of the cell."""
+    return {"tags": list(TAGS), "mystnb": dict(LABEL)}
+
+
 def write_into(notebook: nbformat.NotebookNode) -> bool:
     """Make the first code cell of `notebook` the standard one; say whether it changed.
 
@@ -45,10 +51,10 @@ def write_into(notebook: nbformat.NotebookNode) -> bool:
     codes = [cell for cell in notebook.cells if cell.cell_type == "code"]
     if codes and "lab.setup()" in codes[0].source:
         cell = codes[0]
-        same = cell.source == source() and cell.metadata.get("tags") == TAGS
-        cell.source, cell.metadata["tags"] = source(), list(TAGS)
+        same = cell.source == source() and dict(cell.metadata) == metadata()
+        cell.source, cell.metadata = source(), nbformat.from_dict(metadata())
         return not same
-    cell = nbformat.v4.new_code_cell(source(), id="first-cell", metadata={"tags": list(TAGS)})
+    cell = nbformat.v4.new_code_cell(source(), id="first-cell", metadata=metadata())
     notebook.cells.insert(min(1, len(notebook.cells)), cell)
     return True
 

@@ -156,8 +156,8 @@ def opening_cell(notebook: NotebookNode) -> Iterator[str]:
     cells = code_cells(notebook)
     if not cells or cells[0][1].source != first_cell.source():
         yield "the first code cell is not the standard one (book/tools/first_cell.py NOTEBOOK)"
-    elif tags(cells[0][1]) != first_cell.TAGS:
-        yield f"the first code cell has tags {tags(cells[0][1])}, not {first_cell.TAGS}"
+    elif cells[0][1].metadata != first_cell.metadata():
+        yield f"the first code cell's metadata are not {first_cell.metadata()}"
 
 
 def line_length(notebook: NotebookNode) -> Iterator[str]:

@@ -31,14 +31,14 @@ def say(line: str) -> None:
     print(f"ganlab: {line}", file=sys.stderr, flush=True)
 
 
-def cache_home() -> Path:
+def cache_root() -> Path:
     """The folder that ganlab may write to: ``$GANLAB_CACHE`` or the user's cache folder."""
     return Path(os.environ.get("GANLAB_CACHE") or platformdirs.user_cache_dir("ganlab"))
 
 
 def data_root(root: str | os.PathLike | None = None) -> Path:
     """The folder that holds data sets: the argument, or ``$GANLAB_DATA``, or the cache folder."""
-    return Path(root or os.environ.get("GANLAB_DATA") or cache_home()).expanduser()
+    return Path(root or os.environ.get("GANLAB_DATA") or cache_root()).expanduser()
 
 
 def writable(folder: Path) -> bool:
@@ -52,7 +52,7 @@ def writable(folder: Path) -> bool:
 def places(root: str | os.PathLike | None = None) -> list[Path]:
     """The folders to look in, in order: the root, and the cache folder if the root is read-only."""
     first = data_root(root)
-    return [first] if writable(first) else [first, cache_home()]
+    return [first] if writable(first) else [first, cache_root()]
 
 
 def stamp(paths: Iterable[Path]) -> str:
@@ -97,9 +97,18 @@ class Decoded:
     notes: list[str] = field(default_factory=list)
 
 
-def cached(
-    name: str, label: str, key: dict[str, Any], build: Callable[[], Decoded]
-) -> ImageSet:
+def _entry(label: str, key: dict[str, Any]) -> Path:
+    text = json.dumps({"format": FORMAT, **key}, sort_keys=True)
+    mark = hashlib.sha256(text.encode()).hexdigest()[:16]
+    return cache_root() / "decoded" / f"{label}-{mark}"
+
+
+def lookup(name: str, label: str, key: dict[str, Any]) -> ImageSet | None:
+    """The set that ``key`` describes if the cache has it whole."""
+    return _read(name, _entry(label, key))
+
+
+def cached(name: str, label: str, key: dict[str, Any], build: Callable[[], Decoded]) -> ImageSet:
     """The set that ``key`` describes: read from the cache, or built once and put there.
 
     The entry is a folder that is renamed into place when it is complete, so a reader never sees
@@ -113,9 +122,8 @@ def cached(
         key: plain data; two sets with the same key are the same set.
         build: called only if there is no whole entry.
     """
-    home = cache_home() / "decoded"
-    text = json.dumps({"format": FORMAT, **key}, sort_keys=True)
-    entry = home / f"{label}-{hashlib.sha256(text.encode()).hexdigest()[:16]}"
+    home = cache_root() / "decoded"
+    entry = _entry(label, key)
     found = _read(name, entry)
     if found is not None:
         return found
@@ -208,4 +216,5 @@ def _read(name: str, folder: Path, map_above: int | None = MAP_ABOVE) -> ImageSe
         classes=tuple(meta["classes"]),
         factors={k.removeprefix("factor "): v for k, v in got.items()},
         note=meta["note"],
+        mapped=large,
     )

@@ -44,6 +44,7 @@ class ImageSet:
         labels: ``torch.int64`` (N,), an index into ``classes``, or None where there are none.
         classes: the names of the classes; empty where there are none.
         factors: what the pictures were drawn from, each (N,) or (N, k); empty for photographs.
+        mapped: whether ``images`` is read from its file page by page, as it is used.
         note: one line on anything unusual: skipped files, or a set that stands in for another.
     """
 
@@ -53,6 +54,7 @@ class ImageSet:
     classes: tuple[str, ...] = ()
     factors: dict[str, Tensor] = field(default_factory=dict)
     note: str = ""
+    mapped: bool = False
 
     def __len__(self) -> int:
         return len(self.images)
@@ -76,6 +78,7 @@ class ImageSet:
         return replace(
             self,
             images=self.images[index],
+            mapped=False,
             labels=None if self.labels is None else self.labels[index],
             factors={k: v[index] for k, v in self.factors.items()},
         )

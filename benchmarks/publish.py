@@ -1,0 +1,195 @@
+"""Train recipes over seeds and store what the book shows, in `book/results/NAME/`.
+
+    python benchmarks/publish.py seeds dcgan-mnist --seeds 3
+    python benchmarks/publish.py ablation
+    python benchmarks/publish.py list
+
+A result folder holds `results.json` (recipe, commit, seeds, device, minutes, scores and curves
+of every seed), `grid.png` (first seed), `progress.png` (fixed noise through training) and
+`generator.safetensors` (first seed, 16 bits). Runs are kept under `runs/publish/` and continue
+where they were killed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+from PIL import Image
+
+from ganlab import plots, runs
+from ganlab.build import source
+from ganlab.errors import GanlabError
+from ganlab.recipes import Recipe, parse_settings, recipe
+
+ROOT = Path(__file__).resolve().parents[1]
+RESULTS = ROOT / "book" / "results"
+CURVES = ("step", "d_loss", "g_loss", "d_real", "d_fake", "images_per_second", "seconds")
+
+#: Chapter 4: each rule of the DCGAN paper switched off alone, over seeds, on MNIST at 32 px.
+ABLATION: dict[str, dict[str, Any]] = {
+    "all rules": {},
+    "no BatchNorm in G": {"generator": {"batch_norm": False}},
+    "no BatchNorm in D": {"discriminator": {"batch_norm": False}},
+    "no BatchNorm at all": {
+        "generator": {"batch_norm": False},
+        "discriminator": {"batch_norm": False},
+    },
+    "ReLU in D": {"discriminator": {"activation": "relu"}},
+    "pooling in D": {"discriminator": {"pool": True}},
+    "resize + convolution in G": {"generator": {"upsample": "nearest"}},
+    "Adam with β₁ = 0.9": {"betas": (0.9, 0.999)},
+    "learning rate 2·10⁻³": {"g_lr": 2e-3, "d_lr": 2e-3},
+}
+
+
+def commit() -> str:
+    """The commit that the code is at, with a mark when it has been changed since."""
+    done = subprocess.run(["git", "describe", "--always", "--dirty"], cwd=ROOT, check=False,
+                          capture_output=True, text=True)  # fmt: skip
+    return done.stdout.strip() or "unknown"
+
+
+def train(plan: Recipe, where: Path, data: Any) -> runs.Run:
+    """Train into `where`, or go on where a run was killed, or return the finished one."""
+    if (where / "scores.json").exists():
+        return runs.Run(where)
+    started = (where / "recipe.json").exists()
+    return runs.train(plan, where, resume=started, data=data)
+
+
+def thin(log: list[dict[str, Any]], most: int = 100) -> dict[str, list[float]]:
+    """Curves of a log, at most `most` points each."""
+    every = max(1, len(log) // most)
+    rows = log[every - 1 :: every]
+    return {key: [row[key] for row in rows] for key in CURVES}
+
+
+def entry(run: runs.Run) -> dict[str, Any]:
+    """What the book keeps of one run."""
+    log = run.log
+    return {
+        "seed": run.recipe.seed,
+        "scores": run.scores,
+        "minutes": round(log[-1]["seconds"] / 60, 2),
+        "curves": thin(log),
+        "confidence": {str(r["step"]): r["confidence"] for r in log[:: max(1, len(log) // 6)]},
+    }
+
+
+def progress(run: runs.Run, path: Path, columns: int = 5, rows: int = 4) -> None:
+    """The top left corners of the run's fixed-noise grids, side by side."""
+    grids = sorted((run.folder / "samples").glob("*.png"))
+    pick = [grids[round(i * (len(grids) - 1) / (columns - 1))] for i in range(columns)]
+    size = run.about["shape"][-1]
+    zoom = 2 if size <= 64 else 1
+    edge = (rows * (size + 2) + 2) * zoom
+    tiles = [Image.open(p).convert("RGB").crop((0, 0, edge, edge)) for p in pick]
+    sheet = Image.new("RGB", (edge * columns + 12 * (columns - 1), edge), "white")
+    for i, picture in enumerate(tiles):
+        sheet.paste(picture, (i * (edge + 12), 0))
+    sheet.save(path, optimize=True)
+    (path.with_suffix(".json")).write_text(json.dumps([int(p.stem) for p in pick]) + "\n")
+
+
+def about(plan: Recipe, found: list[runs.Run]) -> dict[str, Any]:
+    """Provenance shared by all runs of a result."""
+    first = found[0].about
+    keep = ("device", "threads", "torch", "ganlab", "precision", "shape", "data", "count", "note")
+    return {
+        "date": time.strftime("%Y-%m-%d"),
+        "commit": commit(),
+        "recipe": json.loads(plan.to_json()),
+        "seeds": sorted({r.recipe.seed for r in found}),
+        "minutes": round(sum(r.log[-1]["seconds"] for r in found) / 60, 1),
+        **{key: first[key] for key in keep},
+    }
+
+
+def seeds(name: str, count: int, changes: dict[str, Any], title: str | None) -> Path:
+    """Train a recipe over seeds and store the result."""
+    plan = recipe(name, **changes)
+    data = source(plan)
+    folder = RESULTS / (title or name)
+    found = []
+    for seed in range(count):
+        run = train(
+            plan.with_(seed=seed), ROOT / "runs" / "publish" / f"{folder.name}-{seed}", data
+        )
+        found.append(run)
+        print(f"{folder.name} seed {seed}: {run.scores}", flush=True)
+    folder.mkdir(parents=True, exist_ok=True)
+    result = about(plan, found) | {"runs": [entry(run) for run in found]}
+    (folder / "results.json").write_text(json.dumps(result, ensure_ascii=False) + "\n")
+    if not plan.points:
+        plots.save_grid(found[0].sample(64, seed=0), folder / "grid.png")
+        progress(found[0], folder / "progress.png")
+    runs.save_generator(found[0].generator(), folder / "generator.safetensors", half=True)
+    return folder
+
+
+def ablation(count: int, steps: int, only: list[str] | None = None) -> Path:
+    """Switch each rule off alone and store scores over seeds."""
+    base = recipe("dcgan-mnist", steps=steps, sample_every=0, log_every=100)
+    data = source(base)
+    folder = RESULTS / "dcgan-ablation"
+    folder.mkdir(parents=True, exist_ok=True)
+    rows: dict[str, Any] = {}
+    found, panels = [], {}
+    # Seed by seed, so that a table with fewer seeds is complete when time runs out.
+    for seed in range(count):
+        for i, (label, changes) in enumerate(ABLATION.items()):
+            if only and label not in only:
+                continue
+            plan = base.with_(**changes, seed=seed)
+            where = ROOT / "runs" / "publish" / f"dcgan-ablation-{i}-{seed}"
+            try:
+                run = train(plan, where, data)
+            except GanlabError as error:
+                rows.setdefault(label, []).append({"seed": seed, "failed": str(error)})
+                continue
+            found.append(run)
+            row = entry(run)
+            rows.setdefault(label, []).append(row)
+            if seed == 0:
+                panels[label] = run.sample(16, seed=0)
+            print(f"{label} seed {seed}: {run.scores['frechet']}", flush=True)
+        result = about(base, found) | {"rows": rows}
+        (folder / "results.json").write_text(json.dumps(result, ensure_ascii=False) + "\n")
+    for i, (label, images) in enumerate(panels.items()):
+        plots.save_grid(images, folder / f"{list(ABLATION).index(label)}.png", columns=4)
+    return folder
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    what = parser.add_subparsers(dest="what", required=True)
+    one = what.add_parser("seeds", help="a recipe over seeds")
+    one.add_argument("recipe")
+    one.add_argument("--seeds", type=int, default=3)
+    one.add_argument("--set", action="append", default=[], metavar="FIELD=VALUE")
+    one.add_argument("--title", help="name of the result (default: the recipe's)")
+    two = what.add_parser("ablation", help="the rules of DCGAN, each switched off alone")
+    two.add_argument("--seeds", type=int, default=3)
+    two.add_argument("--steps", type=int, default=1500)
+    what.add_parser("list", help="what is stored")
+    args = parser.parse_args()
+    torch.set_num_threads(torch.get_num_threads())
+    if args.what == "seeds":
+        print(seeds(args.recipe, args.seeds, parse_settings(args.set), args.title))
+    elif args.what == "ablation":
+        print(ablation(args.seeds, args.steps))
+    else:
+        for path in sorted(RESULTS.glob("*/results.json")):
+            result = json.loads(path.read_text())
+            print(f"{path.parent.name}: {result['date']}, seeds {result['seeds']},"
+                  f" {result['minutes']} min on {result['device']}")  # fmt: skip
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,22 @@
+"""Pictures and points come in; batches of tensors in [-1, 1] go out.
+
+``load(name)`` for pictures, :mod:`ganlab.data.toy` for points in the plane,
+:mod:`ganlab.data.glyphs` for drawings whose factors are known.
+"""
+
+from ganlab.data import glyphs, toy
+from ganlab.data.cache import cache_root, data_root
+from ganlab.data.images import available, load
+from ganlab.data.imageset import ImageSet, to_float, to_uint8
+
+__all__ = [
+    "ImageSet",
+    "available",
+    "cache_root",
+    "data_root",
+    "glyphs",
+    "load",
+    "to_float",
+    "to_uint8",
+    "toy",
+]

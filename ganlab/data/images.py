@@ -1,0 +1,233 @@
+"""``load``: any picture set by name, folder or zip, decoded once and cached."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from ganlab.data import fetch, glyphs
+from ganlab.data.cache import cached, lookup, places, say, writable
+from ganlab.data.folder import folder_files, zip_files
+from ganlab.data.imageset import ImageSet
+from ganlab.data.pictures import choose, colour
+from ganlab.data.sources import SOURCES, Source, Want, pictures
+from ganlab.errors import DataError, unknown
+
+GLYPHS = {"glyphs": 1, "glyphs-color": 3}
+SPLITS = ("train", "test")
+_GLYPH_OPTIONS = ("count", "seed", "characters", "typefaces")
+
+
+def load(
+    name: str,
+    *,
+    size: int | None = None,
+    channels: int | None = None,
+    split: str = "train",
+    root: str | os.PathLike | None = None,
+    limit: int | None = None,
+    **options: Any,
+) -> ImageSet:
+    """A picture set as bytes, resized (antialiased) and centre-cropped to a square.
+
+    Args:
+        name: one of :func:`available`, or ``folder:PATH``, ``zip:PATH`` or a plain path to a
+            folder or zip of pictures, with or without class folders and train/test folders.
+        size: side in pixels; by default the set's own.
+        channels: 1 (grey) or 3 (red, green, blue); by default the set's own, 3 for a folder.
+        split: "train" or "test".
+        root: where sets lie; by default ``$GANLAB_DATA``, else the user's cache folder. A set
+            that is not there is downloaded to it.
+        limit: keep at most this many pictures: a fixed random choice (for glyphs, the first).
+        options: for files (folders, zips, emoji, celeba, lsun): ``background`` (a colour put
+            under transparency, default "white") and ``damaged`` ("skip", the default, or
+            "refuse"). For lsun: ``category``. For glyphs: ``count``, ``seed``, ``characters``,
+            ``typefaces`` (see :mod:`ganlab.data.glyphs`).
+
+    Returns:
+        The set; its ``note`` says what was skipped or replaced.
+
+    Raises:
+        DataError: one line, if the name, an option or the files are wrong, or if the set is not
+            on disk and cannot be downloaded. With ``GANLAB_OFFLINE=1`` a set that is not on disk
+            is replaced by glyphs of the same shape instead.
+    """
+    name = str(name)
+    if split not in SPLITS:
+        raise DataError(unknown("split", str(split), SPLITS))
+    if size is not None and not (isinstance(size, int) and 1 <= size <= 4096):
+        raise DataError(f"size={size!r} must be a whole number of pixels from 1 to 4096")
+    if channels not in (None, 1, 3):
+        raise DataError(f"channels={channels!r} is not a choice: use 1 (grey) or 3 (colour)")
+    if limit is not None and limit < 1:
+        raise DataError(f"limit={limit} must be at least 1")
+    if name in GLYPHS:
+        _check_options(name, options, _GLYPH_OPTIONS)
+        return _glyphs(name, size, channels, split, limit, options)
+    if name in SOURCES:
+        return _named(SOURCES[name], size, channels, split, root, limit, options)
+    return _path(name, size or 64, channels or 3, split, limit, options)
+
+
+def _check_options(name: str, options: dict[str, Any], known: tuple[str, ...]) -> None:
+    for option in options:
+        if option not in known:
+            if not known:
+                raise DataError(f"{name} takes no option '{option}'")
+            raise DataError(unknown(f"option of {name}", option, known))
+
+
+def _glyphs(
+    name: str,
+    size: int | None,
+    channels: int | None,
+    split: str,
+    limit: int | None,
+    options: dict[str, Any],
+) -> ImageSet:
+    count = options.pop("count", None) or glyphs.COUNTS[split]
+    count = count if limit is None else min(count, limit)
+    made = glyphs.make(
+        size=size or 32, channels=channels or GLYPHS[name], split=split, count=count, **options
+    )
+    return replace(made, name=name)
+
+
+def _named(
+    source: Source,
+    size: int | None,
+    channels: int | None,
+    split: str,
+    root: str | os.PathLike | None,
+    limit: int | None,
+    options: dict[str, Any],
+) -> ImageSet:
+    name = source.name
+    _check_options(name, options, source.options)
+    if split not in source.splits:
+        raise DataError(f"{name} has no split '{split}', only {', '.join(source.splits)}")
+    want = Want(
+        size or source.size, channels or source.channels, split, limit,
+        **({"background": "white"} | options),
+    )  # fmt: skip
+    want = replace(want, background=colour(want.background))
+    for place in places(root):
+        found = source.find(place, want)
+        if found is not None:
+            return _decoded(name, name, found, want)
+    looked = " and ".join(map(str, places(root)))
+    if fetch.offline():
+        return _stand_in(source, want, looked)
+    to = next((p for p in places(root) if writable(p)), None)
+    instead = f"set GANLAB_OFFLINE=1 or use the set '{_like(want)}', which needs no download"
+    get = source.fetch
+    if get is None:
+        how = source.by_hand(want) if source.by_hand else "put it"
+        raise DataError(f"{name} is not in {looked}: {how} there, or {instead}")
+    if to is None:
+        raise DataError(f"{name} is not in {looked}, where nothing can be written: {instead}")
+    try:
+        fetch.persist(
+            name, source.megabytes, to, lambda: get(to, lambda: source.find(to, want) is not None)
+        )
+    except fetch.Unreachable as e:
+        raise DataError(
+            f"{name} is not in {looked} and cannot be downloaded ({e}): {instead}"
+        ) from None
+    except fetch.Corrupt as e:
+        raise DataError(f"{name} is refused: {e}; looked in {looked}; {instead}") from None
+    found = source.find(to, want)
+    if found is None:
+        raise DataError(f"{name} was downloaded to {to} but cannot be found there; {instead}")
+    return _decoded(name, name, found, want)
+
+
+def _decoded(name: str, label: str, found: Any, want: Want) -> ImageSet:
+    """From the cache: all of the set cut to the limit if that is there, else as asked for."""
+    key = {"name": name, "source": found.fingerprint} | {
+        k: v for k, v in vars(want).items() if k != "limit"
+    }
+    label = f"{label}-{want.split}-{want.size}x{want.channels}"
+    if want.limit is not None:
+        whole = lookup(name, label, key)
+        if whole is not None:
+            return whole.select(torch.from_numpy(choose(len(whole), want.limit)))
+        key["limit"] = want.limit
+    return cached(name, label, key, lambda: found.decode(want))
+
+
+def _like(want: Want) -> str:
+    return "glyphs" if want.channels == 1 else "glyphs-color"
+
+
+def _stand_in(source: Source, want: Want, looked: str) -> ImageSet:
+    """Glyphs of the same shape, and as many classes if there are so many characters."""
+    characters = glyphs.CHARACTERS[: source.classes or None]
+    count = min(source.count, glyphs.COUNTS[want.split], want.limit or source.count)
+    made = glyphs.make(
+        size=want.size, channels=want.channels, split=want.split, count=count,
+        characters=characters,
+    )  # fmt: skip
+    note = (
+        f"{source.name} is not in {looked} and GANLAB_OFFLINE is set: "
+        f"{len(made):,} glyphs of {want.channels}x{want.size}x{want.size} stand in for it"
+    )
+    say(note)
+    return replace(made, name=source.name, note=note)
+
+
+def _path(
+    name: str, size: int, channels: int, split: str, limit: int | None, options: dict[str, Any]
+) -> ImageSet:
+    """A folder or zip that the user names."""
+    prefix, colon, rest = name.partition(":")
+    kind = prefix if colon and prefix in ("folder", "zip") else ""
+    path = Path(rest if kind else name).expanduser()
+    if not kind:
+        if path.is_dir():
+            kind = "folder"
+        elif path.is_file() or name.lower().endswith(".zip"):
+            kind = "zip"
+        elif len(path.parts) > 1 or name.startswith((".", "~")):
+            raise DataError(f"there is no folder or zip {path}")
+        else:
+            known = [*GLYPHS, *SOURCES, "folder:PATH", "zip:PATH"]
+            raise DataError(unknown("data set", name, known))
+    _check_options(f"a {kind}", options, ("background", "damaged"))
+    want = Want(size, channels, split, limit, **options)
+    want = replace(want, background=colour(want.background))
+    files = folder_files(path) if kind == "folder" else zip_files(path)
+    label = "".join(c if c.isalnum() or c in "-_" else "-" for c in path.stem)[:40]
+    return _decoded(name, label or kind, pictures(files, path.name), want)
+
+
+def available(root: str | os.PathLike | None = None) -> list[dict[str, Any]]:
+    """What can be loaded by name, one record each.
+
+    Returns:
+        Dictionaries with ``name``, ``size`` (pixels), ``channels``, ``count`` (training pictures),
+        ``source`` (with its licence), ``licence`` and ``here`` ("built in", "yes" if the set is
+        under the root, "no" if it would be downloaded).
+    """
+    rows: list[dict[str, Any]] = [
+        {
+            "name": name, "size": 32, "channels": channels, "count": glyphs.COUNTS["train"],
+            "source": "drawn from the fonts of matplotlib", "licence": "MIT", "here": "built in",
+        }
+        for name, channels in GLYPHS.items()
+    ]  # fmt: skip
+    for s in SOURCES.values():
+        want = Want(s.size, s.channels, "train")
+        here = any(s.find(place, want) is not None for place in places(root))
+        rows.append(
+            {
+                "name": s.name, "size": s.size, "channels": s.channels, "count": s.count,
+                "source": f"{s.origin}; {s.licence}", "licence": s.licence,
+                "here": "yes" if here else "no",
+            }
+        )  # fmt: skip
+    return rows

@@ -1,0 +1,203 @@
+"""The real picture sets by name: where each lies on disk, how it is read, how it is fetched."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from ganlab.data import celeba, emoji, fetch, lsun
+from ganlab.data.cache import Decoded, progress, stamp
+from ganlab.data.folder import Files, layout, zip_files
+from ganlab.data.pictures import Colour, choose, decode, fit_array
+from ganlab.errors import DataError
+
+
+@dataclass(frozen=True)
+class Want:
+    """What the user asked for, in the form in which a reader needs it."""
+
+    size: int
+    channels: int
+    split: str
+    limit: int | None = None
+    background: Colour = "white"
+    damaged: str = "skip"
+    category: str = "bedroom"
+
+
+@dataclass(frozen=True)
+class Found:
+    """A set that is on disk: what it depends on, and how to decode it."""
+
+    fingerprint: str
+    decode: Callable[[Want], Decoded]
+
+
+@dataclass(frozen=True)
+class Source:
+    """One named set.
+
+    Attributes:
+        name, size, channels, count: as it is by default; ``count`` of the training split.
+        classes: how many classes it has, 0 for none.
+        origin, licence: where it comes from, for people.
+        options: what ``load`` accepts for it beside the common arguments.
+        megabytes: of the download.
+        splits: those that it has.
+        find: look for it under a root; None if it is not there.
+        fetch: download it to a root, unless the function it is given says that it is there by
+            now; None if it must be put there by hand.
+        by_hand: what to do then.
+    """
+
+    name: str
+    size: int
+    channels: int
+    count: int
+    classes: int
+    origin: str
+    licence: str
+    megabytes: int
+    find: Callable[[Path, Want], Found | None]
+    fetch: Callable[[Path, Callable[[], bool]], None] | None
+    options: tuple[str, ...] = ()
+    splits: tuple[str, ...] = ("train", "test")
+    by_hand: Callable[[Want], str] | None = None
+
+
+def _arrays(
+    images: np.ndarray, labels: np.ndarray, classes: tuple[str, ...], want: Want, what: str
+) -> Decoded:
+    """Decode a set that is one array (N, C, H, W)."""
+    keep = choose(len(images), want.limit)
+
+    def blocks() -> Iterator[np.ndarray]:
+        for i in progress(range(0, len(keep), 1024), len(keep), 1024, f"resizing {what}"):
+            yield fit_array(images[keep[i : i + 1024]], want.size, want.channels)
+
+    return Decoded(blocks(), labels=labels[keep], classes=classes)
+
+
+def _torchvision(kind: str, folder: str, files: Callable[[str], tuple[str, ...]]):
+    """``find`` for a set that torchvision keeps as arrays below ``root / folder``."""
+
+    def find(root: Path, want: Want) -> Found | None:
+        here = [root / folder / name for name in files(want.split)]
+        if not all(path.is_file() for path in here):
+            return None
+
+        def read(want: Want) -> Decoded:
+            import torchvision.datasets
+
+            try:
+                data = getattr(torchvision.datasets, kind)(str(root), train=want.split == "train")
+            except Exception as e:  # whatever its parsers raise on a file that was cut short
+                why = " ".join(f"{type(e).__name__}: {e}".split())[:160]
+                raise DataError(
+                    f"{root / folder} is damaged ({why}): delete it to download it again"
+                ) from None
+            images = np.asarray(data.data)
+            images = images[:, None] if images.ndim == 3 else images.transpose(0, 3, 1, 2)
+            classes = tuple(str(c).split(" - ")[0] for c in data.classes)
+            return _arrays(images, np.asarray(data.targets), classes, want, kind)
+
+        return Found(stamp(here), read)
+
+    return find
+
+
+def _idx(split: str) -> tuple[str, ...]:
+    start = "train" if split == "train" else "t10k"
+    return (f"raw/{start}-images-idx3-ubyte", f"raw/{start}-labels-idx1-ubyte")
+
+
+def _cifar10(split: str) -> tuple[str, ...]:
+    parts = [f"data_batch_{i}" for i in range(1, 6)] if split == "train" else ["test_batch"]
+    return (*parts, "batches.meta")
+
+
+def _cifar100(split: str) -> tuple[str, ...]:
+    return (split, "meta")
+
+
+def pictures(files: Files, what: str) -> Found:
+    """Picture files, to be decoded with the split, classes and options that are wanted."""
+
+    def read(want: Want) -> Decoded:
+        return decode(
+            files,
+            layout(files, want.split),
+            size=want.size,
+            channels=want.channels,
+            background=want.background,
+            damaged=want.damaged,
+            limit=want.limit,
+            what=what,
+        )
+
+    return Found(files.fingerprint, read)
+
+
+def _cifar10_anywhere(root: Path, want: Want) -> Found | None:
+    """CIFAR-10 as a zip of JPEG class folders if there is one, else as torchvision keeps it."""
+    if (root / "cifar10-jpg.zip").is_file():
+        return pictures(zip_files(root / "cifar10-jpg.zip"), "cifar10")
+    return _torchvision("CIFAR10", "cifar-10-batches-py", _cifar10)(root, want)
+
+
+def _emoji(root: Path, want: Want) -> Found | None:
+    path = root / emoji.FILE
+    if not path.is_file():
+        return None
+    found = pictures(zip_files(path), "emoji")
+
+    def read(want: Want) -> Decoded:
+        emoji.check(path)
+        return found.decode(want)
+
+    return Found(found.fingerprint, read)
+
+
+_FILES = ("background", "damaged")
+SOURCES: dict[str, Source] = {
+    s.name: s
+    for s in (
+        Source(
+            "mnist", 28, 1, 60_000, 10, "Y. LeCun, C. Cortes, C. Burges", "CC BY-SA 3.0", 12,
+            _torchvision("MNIST", "MNIST", _idx), fetch.torchvision("MNIST"),
+        ),
+        Source(
+            "fashion-mnist", 28, 1, 60_000, 10, "Zalando Research, 2017", "MIT", 31,
+            _torchvision("FashionMNIST", "FashionMNIST", _idx), fetch.torchvision("FashionMNIST"),
+        ),
+        Source(
+            "kmnist", 28, 1, 60_000, 10, "ROIS-DS CODH, 2018", "CC BY-SA 4.0", 21,
+            _torchvision("KMNIST", "KMNIST", _idx), fetch.torchvision("KMNIST"),
+        ),
+        Source(
+            "cifar10", 32, 3, 50_000, 10, "A. Krizhevsky, 2009", "not stated", 170,
+            _cifar10_anywhere, fetch.torchvision("CIFAR10"), _FILES,
+        ),
+        Source(
+            "cifar100", 32, 3, 50_000, 100, "A. Krizhevsky, 2009", "not stated", 170,
+            _torchvision("CIFAR100", "cifar-100-python", _cifar100), fetch.torchvision("CIFAR100"),
+        ),
+        Source(
+            "celeba", 64, 3, 162_770, 0, "Z. Liu et al., 2015, MMLAB", "non-commercial research",
+            1_400, celeba.find, fetch.torchvision("CelebA"), _FILES,
+        ),
+        Source(
+            "lsun", 64, 3, 3_033_042, 0, "F. Yu et al., 2015", "not stated", 43_000,
+            lsun.find, None,
+            (*_FILES, "category"),
+            by_hand=lsun.by_hand,
+        ),
+        Source(
+            "emoji", 64, 3, 3_583, 0, f"googlefonts/noto-emoji {emoji.TAGS[0]}",
+            "SIL OFL 1.1", 250, _emoji, emoji.get, _FILES, splits=("train",),
+        ),
+    )
+}  # fmt: skip

@@ -1,0 +1,30 @@
+"""The pages of the package are made from plain docstrings."""
+
+from __future__ import annotations
+
+import docutils.core
+import plain_docstrings
+import pytest
+from sphinx.ext.napoleon import Config, GoogleDocstring
+
+
+def html(text: str) -> str:
+    lines = plain_docstrings.plain(text.splitlines())
+    rst = str(GoogleDocstring(lines, Config(napoleon_use_ivar=True)))
+    settings = {"halt_level": 2, "report_level": 2}  # a warning is an error
+    return docutils.core.publish_parts(rst, writer_name="html", settings_overrides=settings)["body"]
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("A path `a_b` and *args.", "a_b</tt> and *args."),
+        ("The distance |mu1 - mu2|^2, in x_ units.", "|mu1 - mu2|^2, in x_ units."),
+        ("Use it so:\n\n    f(**options)\n    g()", 'literal-block">\nf(**options)\ng()'),
+        ("Use it so:\n    f(**options)\n\nThen stop.", "<p>Then stop.</p>"),
+        ("Do.\n\nRaises:\n    ValueError: `x_` is *bad*.", "x_</tt> is *bad*."),
+        ("Do.\n\nArgs:\n    x: a value_.\n    *rest: more.", "more."),
+    ],
+)
+def test_plain_text_is_shown_as_written(text: str, shown: str) -> None:
+    assert shown in html(text)

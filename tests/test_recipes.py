@@ -1,0 +1,97 @@
+"""Recipes: plain data that saves, compares and names its mistakes."""
+
+import pytest
+import torch
+
+from ganlab.build import build, networks, precision
+from ganlab.errors import RecipeError
+from ganlab.recipes import RECIPES, Recipe, parse_settings, recipe
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_every_recipe_saves_and_builds(name):
+    plan = recipe(name)
+    assert Recipe.from_json(plan.to_json()) == plan
+    assert plan.name == name
+    assert plan.about
+    shape = (2,) if plan.points else (plan.channels, plan.size, plan.size)
+    g, d = networks(plan, shape)
+    x = g.eval()(g.sample_latent(2))
+    assert x.shape == (2, *shape)
+    assert d.eval()(x).shape == (2,)
+
+
+def test_changes_are_merged_field_by_field():
+    plan = recipe("dcgan-mnist", generator={"latent": 50}, steps=7)
+    assert plan.generator == {"width": 32, "latent": 50}
+    assert plan.steps == 7
+    assert recipe("dcgan-mnist").steps != 7
+
+
+def test_settings_are_parsed_to_the_type_of_the_field():
+    changes = parse_settings(
+        ["g_lr=1e-4", "generator.width=64", "flip=true", "half_life=0", "data=a b", "size=none"]
+    )
+    assert changes == {"g_lr": 1e-4, "generator": {"width": 64}, "flip": True, "half_life": 0.0,
+                       "data": "a b", "size": None}  # fmt: skip
+    assert isinstance(changes["half_life"], float)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("stepz=3", "did you mean 'steps'"),
+        ("steps", "field=value"),
+        ("steps=many", "type int"),
+        ("betas=0.5", "type tuple"),
+    ],
+)
+def test_bad_settings_are_named(text, message):
+    with pytest.raises(RecipeError, match=message):
+        recipe("dcgan-mnist", **parse_settings([text]))
+
+
+def test_bad_values_and_names_are_named():
+    with pytest.raises(RecipeError, match="did you mean 'dcgan-mnist'"):
+        recipe("dcgan-mnits")
+    with pytest.raises(RecipeError, match="batch must be positive"):
+        recipe("dcgan-mnist", batch=0)
+    with pytest.raises(RecipeError, match="does not split"):
+        recipe("dcgan-mnist", accumulate=7)
+    with pytest.raises(RecipeError, match="did you mean 'dcgan'"):
+        recipe("dcgan-mnist", network="dcgn")
+    with pytest.raises(RecipeError, match="generator options"):
+        networks(recipe("dcgan-mnist", generator={"widht": 3}), (1, 32, 32))
+    with pytest.raises(RecipeError, match="square"):
+        networks(recipe("dcgan-mnist"), (1, 32, 16))
+
+
+def test_identity_leaves_out_how_long_and_how_loud():
+    base = recipe("dcgan-mnist")
+    assert base.identity() == base.with_(steps=9, log_every=3).identity()
+    assert base.identity() != base.with_(seed=1).identity()
+    linear = base.with_(schedule="linear")
+    assert linear.identity() != linear.with_(steps=9).identity()
+
+
+def test_precision_is_decided_for_the_device(monkeypatch):
+    cpu = torch.device("cpu")
+    for native, expected in ((True, "bf16"), (False, "fp32")):
+        monkeypatch.setattr("ganlab.build.native_bf16", lambda device, n=native: n)
+        assert precision(recipe("dcgan-mnist"), cpu) == expected
+        assert precision(recipe("mlp-mnist"), cpu) == "fp32"
+        assert precision(recipe("dcgan-mnist", precision="fp32"), cpu) == "fp32"
+
+
+def test_seed_decides_the_weights_and_nothing_outside():
+    from ganlab.data import toy
+
+    torch.manual_seed(123)
+    plan, data = recipe("mlp-ring"), toy.make("ring8")
+    a, _ = build(plan, data)
+    torch.manual_seed(321)
+    b, _ = build(plan, data)
+    c, _ = build(plan.with_(seed=1), data)
+    weights = [x.generator.network.layers[0].weight for x in (a, b, c)]
+    assert torch.equal(weights[0], weights[1])
+    assert not torch.equal(weights[0], weights[2])
