@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -163,7 +164,10 @@ class WandB(Callback):
 
 
 class MLflow(Callback):
-    """Scalars and sample grids for MLflow (extra `tracking`), in a local store by default."""
+    """Scalars and sample grids for MLflow (extra `tracking`).
+
+    The store is `MLFLOW_TRACKING_URI`, or a local data base in `folder`.
+    """
 
     def __init__(self, folder: Path, name: str = "ganlab", config: dict | None = None) -> None:
         try:
@@ -172,9 +176,11 @@ class MLflow(Callback):
             raise _missing("mlflow") from error
         self.mlflow = mlflow
         folder.mkdir(parents=True, exist_ok=True)
-        mlflow.set_tracking_uri(f"sqlite:///{(folder / 'mlflow.db').resolve()}")
-        if mlflow.get_experiment_by_name(name) is None:
-            mlflow.create_experiment(name, artifact_location=(folder / "files").resolve().as_uri())
+        if not os.environ.get("MLFLOW_TRACKING_URI"):
+            mlflow.set_tracking_uri(f"sqlite:///{(folder / 'mlflow.db').resolve()}")
+            if mlflow.get_experiment_by_name(name) is None:
+                files = (folder / "files").resolve().as_uri()
+                mlflow.create_experiment(name, artifact_location=files)
         mlflow.set_experiment(name)
         self.run = mlflow.start_run()
         mlflow.log_params({k: str(v)[:500] for k, v in (config or {}).items()})

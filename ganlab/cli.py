@@ -149,7 +149,7 @@ def train(args: argparse.Namespace) -> int:
         ranks.stop()
     if not first:
         return 0
-    if getattr(run, "stopped", False):
+    if run.stopped:
         print(
             f"stopped at step {run.step}; saved. Continue with: ganlab train {args.recipe}"
             f" --out {run.folder} --resume",

@@ -68,7 +68,7 @@ class Recipe:
     d_lr: float = 2e-4
     betas: tuple[float, float] = (0.5, 0.999)
     schedule: str = "constant"
-    half_life: float = 5000
+    half_life: float = 5000.0
     precision: str = "auto"
     channels_last: bool = True
     compile: bool = False
@@ -175,6 +175,9 @@ def parse_settings(settings: Iterable[str]) -> dict[str, Any]:
             changes.setdefault(name, {})[option] = value
             continue
         like = types[name]
+        if value is None and name in ("size", "channels"):
+            changes[name] = None
+            continue
         if isinstance(like, float) and isinstance(value, int) and not isinstance(value, bool):
             value = float(value)
         if isinstance(like, bool | int | float | str | tuple) and type(value) is not type(like):
@@ -185,7 +188,9 @@ def parse_settings(settings: Iterable[str]) -> dict[str, Any]:
 
 
 _DCGAN = {"generator": {"width": 32}, "discriminator": {"width": 32}}
-_SMALL = Recipe("", size=32, channels=1, **_DCGAN)  # type: ignore[arg-type]
+# A generator this narrow loses to its discriminator at the published 2e-4 for both: chapter 4
+# measures what a faster generator brings.
+_SMALL = Recipe("", size=32, channels=1, g_lr=1e-3, **_DCGAN)  # type: ignore[arg-type]
 _MLP = Recipe(
     "",
     network="mlp",
@@ -259,6 +264,7 @@ def _recipes() -> list[Recipe]:
             steps=50000,
             generator={"width": 128},
             discriminator={"width": 128},
+            g_lr=2e-4,
             about="faces, with the published 64 px networks; for a GPU",
         ),
     ]

@@ -41,6 +41,7 @@ class Run:
                 " 'ganlab train')"
             )
         self.recipe = Recipe.from_json((self.folder / "recipe.json").read_text())
+        self.stopped = False  # by a signal, in the session that returned this run
         self._generator: nn.Module | None = None
 
     def __repr__(self) -> str:
@@ -133,7 +134,7 @@ class Run:
         return scores
 
 
-def pick_device(name: str | None = None) -> torch.device:
+def pick_device(name: str | torch.device | None = None) -> torch.device:
     """The device of that name, or the best there is: CUDA, MPS, CPU."""
     if name:
         try:
@@ -179,7 +180,7 @@ def train(
     """
     plan = recipe(which, **changes) if isinstance(which, str) else which.with_(**changes)
     rank, world = ranks.start()
-    place = torch.device(device) if device is not None else pick_device()
+    place = pick_device(device)
     if place.type == "cuda" and world > 1:
         place = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
     folder = _folder(plan, out, resume, world)
@@ -214,7 +215,7 @@ def train(
         (folder / "recipe.json").write_text(plan.to_json() + "\n")
         save_generator(game.generator.best, folder / "generator.safetensors")
     run = Run(folder)
-    run.stopped = trainer.stopped  # type: ignore[attr-defined]
+    run.stopped = trainer.stopped
     if rank == 0 and evaluate and not trainer.stopped:
         with contextlib.suppress(DataError):  # a distribution without modes has no score
             run.evaluate(data=data)

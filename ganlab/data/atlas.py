@@ -25,11 +25,10 @@ FONTS = {
     "sans-bold": "DejaVuSans-Bold.ttf",
     "serif": "DejaVuSerif.ttf",
     "serif-bold": "DejaVuSerif-Bold.ttf",
-    "mono": "DejaVuSansMono.ttf",
+    "italic": "cmti10.ttf",
     "times": "STIXGeneral.ttf",
     "times-bold-italic": "STIXGeneralBolIta.ttf",
     "roman": "cmr10.ttf",
-    "roman-sans": "cmss10.ttf",
     "typewriter": "cmtt10.ttf",
 }
 TYPEFACES = tuple(FONTS)

@@ -6,6 +6,7 @@ import contextlib
 import hashlib
 import io
 import os
+import re
 import shutil
 import socket
 import sys
@@ -112,7 +113,14 @@ def persist(what: str, megabytes: int, to: Path, get: Callable[[], None]) -> Non
                 problem = e
                 break
             problem = e
-    raise Unreachable(" ".join(f"{type(problem).__name__}: {problem}".split())[:240])
+    raise Unreachable(_reason(problem))
+
+
+def _reason(problem: Exception | None) -> str:
+    """The cause in a few words; torchvision's message lists every mirror on a line of its own."""
+    text = " ".join(f"{type(problem).__name__}: {problem}".split())
+    cause = re.search(r"<urlopen error (.+?)>", text)
+    return cause.group(1) if cause else text[:160]
 
 
 @contextlib.contextmanager

@@ -34,8 +34,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ganlab.data.atlas import CAP, CHARACTERS, TILE, TYPEFACES, atlas
+from ganlab.data.hashing import uniform
 from ganlab.data.imageset import ImageSet
-from ganlab.data.textures import TEXTURES, texture, uniform
+from ganlab.data.textures import TEXTURES, texture
 from ganlab.errors import DataError, unknown
 
 FACTORS = (

@@ -89,7 +89,7 @@ def _glyphs(
     limit: int | None,
     options: dict[str, Any],
 ) -> ImageSet:
-    count = options.pop("count", None) or glyphs.COUNTS[split]
+    count = options.pop("count", glyphs.COUNTS[split])
     count = count if limit is None else min(count, limit)
     made = glyphs.make(
         size=size or 32, channels=channels or GLYPHS[name], split=split, count=count, **options

@@ -55,7 +55,7 @@ def _decode(place: Path, want: Want) -> Decoded:
 
     def read(key: str) -> bytes:
         with store.begin() as look:
-            return look.get(key.encode("latin-1"))
+            return look.get(key.encode("latin-1"), b"")
 
     return decode(
         Files(place, "", lambda: keys, read),

@@ -81,11 +81,11 @@ def _arrays(
     return Decoded(blocks(), labels=labels[keep], classes=classes)
 
 
-def _torchvision(kind: str, folder: str, files: Callable[[str], tuple[str, ...]]):
+def _torchvision(kind: str, folder: str, files: tuple[str, ...]):
     """``find`` for a set that torchvision keeps as arrays below ``root / folder``."""
 
     def find(root: Path, want: Want) -> Found | None:
-        here = [root / folder / name for name in files(want.split)]
+        here = [root / folder / name for name in files]
         if not all(path.is_file() for path in here):
             return None
 
@@ -109,18 +109,14 @@ def _torchvision(kind: str, folder: str, files: Callable[[str], tuple[str, ...]]
     return find
 
 
-def _idx(split: str) -> tuple[str, ...]:
-    start = "train" if split == "train" else "t10k"
-    return (f"raw/{start}-images-idx3-ubyte", f"raw/{start}-labels-idx1-ubyte")
-
-
-def _cifar10(split: str) -> tuple[str, ...]:
-    parts = [f"data_batch_{i}" for i in range(1, 6)] if split == "train" else ["test_batch"]
-    return (*parts, "batches.meta")
-
-
-def _cifar100(split: str) -> tuple[str, ...]:
-    return (split, "meta")
+# torchvision wants the files of both splits, whichever it is asked for
+_IDX = tuple(
+    f"raw/{start}-{part}-ubyte"
+    for start in ("train", "t10k")
+    for part in ("images-idx3", "labels-idx1")
+)
+_CIFAR10 = (*(f"data_batch_{i}" for i in range(1, 6)), "test_batch", "batches.meta")
+_CIFAR100 = ("train", "test", "meta")
 
 
 def pictures(files: Files, what: str) -> Found:
@@ -144,8 +140,15 @@ def pictures(files: Files, what: str) -> Found:
 def _cifar10_anywhere(root: Path, want: Want) -> Found | None:
     """CIFAR-10 as a zip of JPEG class folders if there is one, else as torchvision keeps it."""
     if (root / "cifar10-jpg.zip").is_file():
-        return pictures(zip_files(root / "cifar10-jpg.zip"), "cifar10")
-    return _torchvision("CIFAR10", "cifar-10-batches-py", _cifar10)(root, want)
+        found = pictures(zip_files(root / "cifar10-jpg.zip"), "cifar10")
+
+        def read(want: Want) -> Decoded:
+            decoded = found.decode(want)
+            decoded.notes.append("from cifar10-jpg.zip: JPEG copies, not bit-equal to the original")
+            return decoded
+
+        return Found(found.fingerprint, read)
+    return _torchvision("CIFAR10", "cifar-10-batches-py", _CIFAR10)(root, want)
 
 
 def _emoji(root: Path, want: Want) -> Found | None:
@@ -167,15 +170,15 @@ SOURCES: dict[str, Source] = {
     for s in (
         Source(
             "mnist", 28, 1, 60_000, 10, "Y. LeCun, C. Cortes, C. Burges", "CC BY-SA 3.0", 12,
-            _torchvision("MNIST", "MNIST", _idx), fetch.torchvision("MNIST"),
+            _torchvision("MNIST", "MNIST", _IDX), fetch.torchvision("MNIST"),
         ),
         Source(
             "fashion-mnist", 28, 1, 60_000, 10, "Zalando Research, 2017", "MIT", 31,
-            _torchvision("FashionMNIST", "FashionMNIST", _idx), fetch.torchvision("FashionMNIST"),
+            _torchvision("FashionMNIST", "FashionMNIST", _IDX), fetch.torchvision("FashionMNIST"),
         ),
         Source(
             "kmnist", 28, 1, 60_000, 10, "ROIS-DS CODH, 2018", "CC BY-SA 4.0", 21,
-            _torchvision("KMNIST", "KMNIST", _idx), fetch.torchvision("KMNIST"),
+            _torchvision("KMNIST", "KMNIST", _IDX), fetch.torchvision("KMNIST"),
         ),
         Source(
             "cifar10", 32, 3, 50_000, 10, "A. Krizhevsky, 2009", "not stated", 170,
@@ -183,7 +186,7 @@ SOURCES: dict[str, Source] = {
         ),
         Source(
             "cifar100", 32, 3, 50_000, 100, "A. Krizhevsky, 2009", "not stated", 170,
-            _torchvision("CIFAR100", "cifar-100-python", _cifar100), fetch.torchvision("CIFAR100"),
+            _torchvision("CIFAR100", "cifar-100-python", _CIFAR100), fetch.torchvision("CIFAR100"),
         ),
         Source(
             "celeba", 64, 3, 162_770, 0, "Z. Liu et al., 2015, MMLAB", "non-commercial research",

@@ -7,30 +7,16 @@ is drawn alone or in a batch.
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ganlab.data.hashing import uniform
+
 TEXTURES = ("flat", "gradient", "stripes", "checks", "dots", "clouds")
-
-
-def _mix(z: np.ndarray) -> np.ndarray:
-    """The output function of SplitMix64 (Steele, Lea & Flood 2014, doi:10.1145/2660193.2660195)."""
-    z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return z ^ (z >> np.uint64(31))
-
-
-def uniform(seed: int, index: np.ndarray, stream: str) -> np.ndarray:
-    """Uniform numbers in [0, 1), ``float64``, each a function of (seed, index, stream) alone."""
-    step = np.uint64(0x9E3779B97F4A7C15)
-    tag = int.from_bytes(stream.encode()[:8].ljust(8, b"\0"), "little") + 0x1000003 * len(stream)
-    start = np.array([seed % 2**64, tag % 2**64], dtype=np.uint64)
-    with np.errstate(over="ignore"):
-        key = _mix(_mix(start[:1] + step) ^ start[1:])
-        bits = _mix(_mix(index.astype(np.uint64) * step + key) + step)
-    return (bits >> np.uint64(11)).astype(np.float64) * 2.0**-53
 
 
 def texture(f: dict[str, Tensor], axis: Tensor) -> Tensor:
@@ -66,26 +52,22 @@ def texture(f: dict[str, Tensor], axis: Tensor) -> Tensor:
                 a = (a * soft + 0.5).clamp_(0, 1)
                 b = (b * soft + 0.5).clamp_(0, 1)
                 out[rows] = a + b - 2 * a * b
-            else:  # dots: a*a + b*b is compared, not its root, so that only + and * are used
+            else:  # dots: the squared distance is compared, so that no root is needed
                 p, q = 0.25 - a, 0.25 - b
                 out[rows] = ((0.09 - p * p - q * q) * soft * 1.7 + 0.5).clamp_(0, 1)
     return out
 
 
-def _lattice() -> Tensor:
+@lru_cache(maxsize=1)
+def _sheet() -> Tensor:
     """One sheet of smooth noise, 256x256 in 0..1, that every cloud is cut from."""
     cells = uniform(0x5EED, np.arange(64 * 64), "clouds").reshape(1, 1, 64, 64)
     noise = torch.from_numpy(cells).float()
     return F.interpolate(noise, (256, 256), mode="bicubic", align_corners=False).clamp_(0, 1)
 
 
-_sheet: list[Tensor] = []
-
-
 def _clouds(phase: Tensor, period: Tensor, size: int) -> Tensor:
     """A window of the noise sheet per picture: ``period`` is two cells wide, ``phase`` moves it."""
-    if not _sheet:
-        _sheet.append(_lattice())
     n = len(phase)
     width = (2 * 2 / 64) / period.view(-1, 1)  # of the picture, in grid units of the sheet (2)
     room = 2 - width
@@ -98,5 +80,5 @@ def _clouds(phase: Tensor, period: Tensor, size: int) -> Tensor:
     x, y = left + width * steps, top + width * steps
     grid[0, :, :, 0] = x[:, None, :].expand(n, size, size).reshape(n * size, size)
     grid[0, :, :, 1] = y.reshape(n * size, 1)
-    got = F.grid_sample(_sheet[0], grid, mode="bilinear", align_corners=False)
+    got = F.grid_sample(_sheet(), grid, mode="bilinear", align_corners=False)
     return got.view(n, size, size)

@@ -36,7 +36,7 @@ def _mixture_log_prob(x: Tensor, nodes: Tensor, log_weights: Tensor, std: float)
     constant = -0.5 * nodes.shape[1] * math.log(2 * math.pi * std**2)
     parts = []
     for part in x.double().split(max(1, _BLOCK // len(nodes))):
-        square = (part[:, None, :] - nodes[None]).square().sum(2)
+        square = part.square().sum(1, keepdim=True) - 2 * part @ nodes.T + nodes.square().sum(1)
         parts.append(torch.logsumexp(log_weights - square / (2 * std**2), dim=1))
     return (torch.cat(parts) + constant).to(x.dtype if x.is_floating_point() else torch.float32)
 

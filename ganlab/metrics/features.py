@@ -32,7 +32,7 @@ class Network(nn.Module):
         super().__init__()
         blocks: list[nn.Module] = []
         before = channels
-        for out, stride in ((width, 1), (width * 2, 2), (width * 4, 2), (DIMS, 2)):
+        for out, stride in ((width, 2), (width * 2, 2), (width * 4, 2), (DIMS, 1)):
             blocks += [
                 nn.Conv2d(before, out, 3, stride, 1, bias=False),
                 nn.BatchNorm2d(out),
