@@ -24,6 +24,7 @@ _SUBMODULES = {
     "metrics",
     "models",
     "plots",
+    "progress",
     "ranks",
     "recipes",
     "runs",

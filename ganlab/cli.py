@@ -122,18 +122,18 @@ def parser() -> argparse.ArgumentParser:
 
 def train(args: argparse.Namespace) -> int:
     """`ganlab train`."""
-    from ganlab import ranks, runs, scoring
+    from ganlab import progress, ranks, runs, scoring
     from ganlab.callbacks import Lines
     from ganlab.recipes import parse_settings, recipe
-    from ganlab.trainer import progress_wanted
 
     changes = parse_settings(args.set)
     for key in ("data", "steps", "seed"):
         if getattr(args, key) is not None:
             changes[key] = getattr(args, key)
     plan = recipe(args.recipe, **changes)
-    callbacks = [] if progress_wanted() else [Lines()]
-    print(f"{plan.name}: {plan.about}; {plan.steps} steps of {plan.batch}", flush=True)
+    callbacks = [] if progress.wanted() else [Lines()]
+    if os.environ.get("RANK", "0") == "0":
+        print(f"{plan.name}: {plan.about}; {plan.steps} steps of {plan.batch}", flush=True)
     try:
         run = runs.train(
             plan,

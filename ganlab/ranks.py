@@ -10,11 +10,16 @@ torch >= 2.6). The price is that communication does not overlap the backward pas
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from typing import Any, TypeVar
 
 import torch
 import torch.distributed as dist
 from torch import Tensor
+
+from ganlab.errors import GanlabError
+
+T = TypeVar("T")
 
 
 def start() -> tuple[int, int]:
@@ -66,6 +71,22 @@ def broadcast(tensors: Iterable[Tensor]) -> None:
     if size() > 1:
         for tensor in tensors:
             dist.broadcast(tensor, 0)
+
+
+def agree(decide: Callable[[], T]) -> T:
+    """Let rank 0 decide for all; what it raises is raised on every rank, so that none waits."""
+    if size() == 1:
+        return decide()
+    answer: list[Any] = [None]
+    if rank() == 0:
+        try:
+            answer = [decide()]
+        except GanlabError as error:
+            answer = [error]
+    dist.broadcast_object_list(answer, 0)
+    if isinstance(answer[0], GanlabError):
+        raise answer[0]
+    return answer[0]
 
 
 def barrier() -> None:

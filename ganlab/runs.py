@@ -183,8 +183,11 @@ def train(
     place = pick_device(device)
     if place.type == "cuda" and world > 1:
         place = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
-    folder = _folder(plan, out, resume, world)
-    data = data if data is not None else source(plan)
+    folder = ranks.agree(lambda: _folder(plan, out, resume))
+    if data is None:  # rank 0 downloads and decodes, the others find it in the cache
+        data = source(plan) if rank == 0 else None
+        ranks.barrier()
+        data = data if data is not None else source(plan)
     game, stream = build(plan, data, place, rank, world)
     # What was asked for and what was found: a run resumed with other precision is another run.
     identity = plan.identity() | {"precision": game.precision, "world": world}
@@ -258,7 +261,7 @@ def provenance(plan: Recipe, data: Any, device: torch.device, world: int = 1) ->
     }
 
 
-def _folder(plan: Recipe, out: str | Path | None, resume: bool, world: int) -> Path:
+def _folder(plan: Recipe, out: str | Path | None, resume: bool) -> Path:
     """The run's folder; never one that holds another run."""
     if out is not None:
         folder = Path(out)
@@ -281,7 +284,7 @@ def _folder(plan: Recipe, out: str | Path | None, resume: bool, world: int) -> P
             raise CheckpointError(f"no run of {plan.name} under runs/: there is nothing to resume")
         return runs[-1]
     folder, number = base, 2
-    while folder.exists() and world == 1:
+    while folder.exists():
         folder, number = base.with_name(f"{base.name}-{number}"), number + 1
     return folder
 

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import signal
-import sys
 import threading
 import time
 from collections.abc import Sequence
@@ -16,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ganlab import checkpoint, ranks
+from ganlab import checkpoint, progress, ranks
 from ganlab.callbacks import Callback, JsonLines, write_samples
 from ganlab.data.stream import Stream
 from ganlab.errors import CheckpointError, NonFiniteLoss
@@ -24,12 +22,6 @@ from ganlab.game.adversarial import AdversarialGame
 from ganlab.game.ideal import ideal_seconds
 
 FIXED_NOISE_SEED = 20140610  # any constant: the same latent vectors in every grid of a run
-
-
-def progress_wanted() -> bool:
-    """Whether to draw progress bars: `GANLAB_PROGRESS`, or a terminal to draw them on."""
-    setting = os.environ.get("GANLAB_PROGRESS")
-    return sys.stderr.isatty() if setting is None else setting != "0"
 
 
 class Trainer:
@@ -101,7 +93,7 @@ class Trainer:
         self._budget = self._ideal(game, stream) if self.ideal and self.step < steps else None
         for callback in self._hear:
             callback.on_start(self)
-        bar = self._bar(steps, disable=not (first and progress_wanted()))
+        bar = progress.bar(steps, initial=self.step, disable=not first)
         handlers = self._catch_signals()
         try:
             if self.step == 0:
@@ -257,18 +249,6 @@ class Trainer:
         if "cuda" in state and torch.cuda.is_available():
             torch.cuda.set_rng_state_all(state["cuda"])
         self.last_checkpoint = path
-
-    def _bar(self, steps: int, disable: bool) -> Any:
-        from tqdm.auto import tqdm
-
-        return tqdm(
-            total=steps,
-            initial=self.step,
-            disable=disable,
-            unit="step",
-            dynamic_ncols=True,
-            mininterval=0.5,
-        )
 
     def _catch_signals(self) -> dict[int, Any]:
         """Ctrl-C and SIGTERM end the run after the current round, with a checkpoint.

@@ -152,6 +152,21 @@ def test_ctrl_c_in_a_terminal_saves_and_says_how_to_go_on(tmp_path):
     assert list((tmp_path / "run" / "checkpoints").glob("step-*.pt"))
 
 
+def test_torchrun_trains_on_two_processes_into_one_folder(tmp_path):
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
+    command += ["--nproc-per-node", "2", "-m", "ganlab", "train", "mlp-ring", "--steps", "10"]
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    for name in ("mlp-ring", "mlp-ring-2"):
+        done = subprocess.run(
+            command, capture_output=True, text=True, cwd=tmp_path, env=environment, check=False
+        )
+        assert done.returncode == 0, done.stderr[-2000:]
+        assert done.stdout.count("of 8 modes found") == 1  # rank 0 speaks, the other is silent
+        about = json.loads((tmp_path / "runs" / name / "about.json").read_text())
+        assert about["world"] == 2
+    assert sorted(p.name for p in (tmp_path / "runs").iterdir()) == ["mlp-ring", "mlp-ring-2"]
+
+
 def test_import_is_light_and_writes_nothing(tmp_path):
     code = """
 import sys, time, torch

@@ -21,6 +21,7 @@ from filelock import FileLock
 
 from ganlab.data.imageset import ImageSet
 from ganlab.errors import DataError
+from ganlab.progress import bar, wanted
 
 FORMAT = 1
 MAP_ABOVE = 256 * 2**20  # bytes; a larger set is mapped from its file instead of read
@@ -61,25 +62,18 @@ def stamp(paths: Iterable[Path]) -> str:
     return hashlib.sha256(repr(rows).encode()).hexdigest()
 
 
-def show_progress() -> bool:
-    """Bars are for people: off with ``GANLAB_PROGRESS=0`` and where stderr is not a terminal."""
-    return os.environ.get("GANLAB_PROGRESS", "1") != "0" and sys.stderr.isatty()
-
-
 def progress(steps: Iterable[int], total: int, each: int, what: str) -> Iterable[int]:
     """``steps`` with a bar of ``total`` pictures, ``each`` a step, if there are thousands."""
-    if total < 3000 or not show_progress():
+    if total < 3000 or not wanted():
         return steps
     return _bar(steps, total, each, what)
 
 
 def _bar(steps: Iterable[int], total: int, each: int, what: str) -> Iterator[int]:
-    from tqdm import tqdm  # plain text: the notebook widget would end up in stored outputs
-
-    with tqdm(total=total, desc=what, unit="pic", leave=False) as bar:
+    with bar(total, what, unit="pic") as drawn:
         for step in steps:
             yield step
-            bar.update(min(each, total - bar.n))
+            drawn.update(min(each, total - drawn.n))
 
 
 @dataclass

@@ -20,7 +20,8 @@ from typing import Any
 
 from filelock import FileLock
 
-from ganlab.data.cache import say, show_progress
+from ganlab import progress
+from ganlab.data.cache import say
 
 TRIES = 3
 WAIT = 1.0  # seconds before the second try; doubled for each one after it
@@ -137,7 +138,7 @@ def _patience() -> Iterator[None]:
 @contextlib.contextmanager
 def _where_bars_belong() -> Iterator[None]:
     """What torchvision prints goes to stderr; its bar goes nowhere if bars are not wanted."""
-    aside = sys.stderr if show_progress() else io.StringIO()
+    aside = sys.stderr if progress.wanted() else io.StringIO()
     with contextlib.redirect_stdout(aside), contextlib.redirect_stderr(aside):
         yield
 

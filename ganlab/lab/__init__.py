@@ -82,7 +82,7 @@ def describe() -> str:
         properties = torch.cuda.get_device_properties(device)
         where = f"{properties.name} ({properties.total_memory / 2**30:.0f} GiB)"
     elif device.type == "cpu":
-        where = f"CPU ({torch.get_num_threads()} threads, {_memory_gib():.0f} GiB)"
+        where = f"CPU (threads: {torch.get_num_threads()}, {_memory_gib():.0f} GiB)"
     else:
         where = device.type.upper()
     return (

@@ -17,11 +17,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ganlab import checkpoint
+from ganlab import checkpoint, progress
 from ganlab.errors import CheckpointError
 
 DIMS = 64
-VERSION = 1  # raise it when the network or its training changes: old caches are then left alone
+VERSION = 2  # raise it when the training changes; the network itself is part of the key
 STEPS, BATCH = 600, 128
 
 
@@ -121,11 +121,12 @@ def classifier(data: Any, device: torch.device | str = "cpu", seed: int = 0) -> 
         "classes": len(data.classes),
         "pixels": hashlib.sha256(x.contiguous().numpy().tobytes()).hexdigest()[:16],
     }
-    key = hashlib.sha256(json.dumps(about).encode()).hexdigest()[:16]
-    path = cache_folder() / f"{data.name.replace('/', '_')[:40]}-{key}.pt"
     labelled = data.labels is not None and len(data.classes) > 1
     task = "classes" if labelled else "rotation"
     network = Network(data.shape[0], len(data.classes) if labelled else 4)
+    about["network"] = repr(network)
+    key = hashlib.sha256(json.dumps(about).encode()).hexdigest()[:16]
+    path = cache_folder() / f"{data.name.replace('/', '_')[:40]}-{key}.pt"
     try:
         state = checkpoint.read(path)
         network.load_state_dict(state["network"])
@@ -160,6 +161,7 @@ def _train(network: Network, data: Any, labelled: bool, device: torch.device, se
     network.to(device).train()
     optimizer = torch.optim.Adam(network.parameters(), 2e-3)
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda s: 1 - s / STEPS)
+    bar = progress.bar(STEPS, "classifier for the score")
     for _ in range(STEPS):
         pick = learn[torch.randint(len(learn), (BATCH,), generator=draw)]
         x, y = _examples(data, pick, labelled, draw)
@@ -168,6 +170,8 @@ def _train(network: Network, data: Any, labelled: bool, device: torch.device, se
         loss.backward()
         optimizer.step()
         schedule.step()
+        bar.update()
+    bar.close()
     network.eval()
     with torch.no_grad():
         hits = 0

@@ -32,6 +32,9 @@ class Check:
         """True when the answer is right."""
         return self.status == "passed"
 
+    def _ipython_display_(self) -> None:
+        """Nothing: `lab.check` has printed the verdict already."""
+
     def __str__(self) -> str:
         mark = {"passed": "✓", "failed": "✗", "not started": "○"}[self.status]
         return f"{mark} {self.exercise}: {self.message}"
