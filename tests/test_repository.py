@@ -14,6 +14,7 @@ from types import ModuleType, SimpleNamespace
 import address
 import execute
 import first_cell
+import nbformat
 import pytest
 import yaml
 
@@ -77,7 +78,7 @@ def test_a_new_address_is_written_everywhere(tmp_path: Path) -> None:
     for name in ("_config.yml", "pyproject.toml", "README.md", "CITATION.cff"):
         text = (ROOT / name).read_text(encoding="utf-8")
         (tmp_path / name).write_text(text, encoding="utf-8")
-    (tmp_path / "cell.txt").write_text(first_cell.source(), encoding="utf-8")
+    (tmp_path / "install.txt").write_text(f"pip install {OURS.pip}", encoding="utf-8")
     table = tmp_path / "pyproject.toml"
     head, mark, tail = table.read_text("utf-8").partition("[tool.ganlab]")
     for old, new in (
@@ -90,13 +91,14 @@ def test_a_new_address_is_written_everywhere(tmp_path: Path) -> None:
     assert address.check(tmp_path)
 
     changed = {path.name for path in address.update(tmp_path)}
-    assert changed == {"_config.yml", "pyproject.toml", "README.md", "CITATION.cff", "cell.txt"}
+    assert changed == {"_config.yml", "pyproject.toml", "README.md", "CITATION.cff", "install.txt"}
     assert address.check(tmp_path) == []
     for path in tmp_path.iterdir():
         text = path.read_text(encoding="utf-8")
         assert OURS.repository not in text, path.name
         assert OURS.site not in text, path.name
-    assert f"git+https://{HUB}/new-owner/new.name@trunk" in (tmp_path / "cell.txt").read_text()
+    installs = (tmp_path / "install.txt").read_text(encoding="utf-8")
+    assert installs == f"pip install git+https://{HUB}/new-owner/new.name@trunk"
     assert address.update(tmp_path) == []
 
 
@@ -105,12 +107,25 @@ def test_first_cell_does_nothing_outside_colab(monkeypatch: pytest.MonkeyPatch) 
     assert calls == ["setup"]
 
 
-def test_first_cell_installs_without_dependencies_in_colab(monkeypatch) -> None:
-    command, setup = run_first_cell(monkeypatch, colab=True)
-    assert command[:4] == [sys.executable, "-m", "pip", "install"]
-    assert "--no-deps" in command
-    assert command[-1] == OURS.pip
+def test_first_cell_fetches_and_installs_without_dependencies_in_colab(monkeypatch) -> None:
+    clone, install, setup = run_first_cell(monkeypatch, colab=True)
+    assert clone[:2] == ["git", "clone"]
+    assert clone[clone.index("-b") + 1] == OURS.branch
+    assert OURS.url in clone
+    assert install[:4] == [sys.executable, "-m", "pip", "install"]
+    assert "--no-deps" in install
+    assert install[-1] == clone[-1]
     assert setup == "setup"
+
+
+def test_first_cell_is_written_into_notebooks_that_have_another(tmp_path: Path) -> None:
+    old = nbformat.v4.new_notebook()
+    old.cells = [nbformat.v4.new_markdown_cell("# A"), nbformat.v4.new_code_cell("lab.setup()")]
+    nbformat.write(old, tmp_path / "a.ipynb")
+    assert first_cell.renew(tmp_path / "a.ipynb")
+    cells = nbformat.read(tmp_path / "a.ipynb", as_version=4).cells
+    assert [cell.source for cell in cells] == ["# A", first_cell.source()]
+    assert not first_cell.renew(tmp_path / "a.ipynb")
 
 
 def run_first_cell(monkeypatch: pytest.MonkeyPatch, colab: bool) -> list:
@@ -122,6 +137,7 @@ def run_first_cell(monkeypatch: pytest.MonkeyPatch, colab: bool) -> list:
     monkeypatch.delitem(sys.modules, "google.colab", raising=False)
     if colab:
         monkeypatch.setitem(sys.modules, "google.colab", ModuleType("google.colab"))
+    monkeypatch.setattr(sys, "path", list(sys.path))
     monkeypatch.setattr(subprocess, "run", lambda command, **_: calls.append(command))
     exec(first_cell.source(), {})
     return calls

@@ -177,7 +177,12 @@ def main() -> None:
         wrong = check()
         print("\n".join(wrong) or f"every address derives from {read().repository}")
         sys.exit(bool(wrong))
-    for path in update():
+    changed = update()
+    import first_cell  # here, because it imports this module
+
+    # The branch stands in the first cell by itself, where no pattern finds it.
+    changed += [path for path in sorted(ROOT.glob("book/*.ipynb")) if first_cell.renew(path)]
+    for path in dict.fromkeys(changed):
         print("rewrote", path.relative_to(ROOT))
 
 

@@ -90,6 +90,7 @@ def run(notebook: NotebookNode, folder: Path, timeout: int) -> tuple[str, str, f
         timeout=timeout,
         kernel_name="python3",
         record_timing=False,
+        coalesce_streams=True,  # or the outputs depend on how fast a cell prints
         resources={"metadata": {"path": str(folder)}},
     )
     start = time.perf_counter()

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import base64
+import itertools
 import json
 import tempfile
 from pathlib import Path
@@ -18,13 +19,14 @@ from typing import Any
 
 import numpy as np
 import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
 from ganlab import train
 from ganlab.callbacks import Callback
 from ganlab.data import toy
 from ganlab.metrics import mode_coverage
 from ganlab.trainer import Trainer
-from safetensors.torch import load_file, save_file
-from torch import Tensor
 
 TARGET = Path(__file__).resolve().parents[1] / "static" / "live" / "ring-weights.js"
 ROUNDS = (0, 20, 50, 100, 150, 200, 300, 500, 1000, 2000, 4000, 8000)
@@ -55,7 +57,7 @@ class Snapshots(Callback):
 def forward(weights: Tensor, sizes: list[int], z: Tensor) -> Tensor:
     """What the page computes: linear layers with ReLU between them, (n, 2) -> (n, 2)."""
     at, x = 0, z
-    for i, (a, b) in enumerate(zip(sizes, sizes[1:])):
+    for i, (a, b) in enumerate(itertools.pairwise(sizes)):
         matrix = weights[at : at + a * b].view(b, a)
         bias = weights[at + a * b : at + a * b + b]
         at += a * b + b
@@ -119,7 +121,7 @@ def script(taken: dict[str, Tensor]) -> str:
         "seed": SEED,
         "weights": base64.b64encode(blob).decode(),
     }
-    note = "// Written by book/tools/export_ring.py: snapshots of a generator trained on the ring.\n"
+    note = "// Written by book/tools/export_ring.py: snapshots of a generator on the ring.\n"
     return f"{note}window.RING_WEIGHTS = {json.dumps(record)};\n"
 
 
@@ -136,10 +138,8 @@ def main() -> None:
     parser.add_argument("--run", type=Path, help="folder of an earlier training: do not train")
     parser.add_argument("--keep", type=Path, help="folder in which the snapshots are kept")
     arguments = parser.parse_args()
-    if arguments.run:
-        taken = load_file(arguments.run / "snapshots.safetensors")
-    else:
-        taken = play()
+    stored = arguments.run and load_file(arguments.run / "snapshots.safetensors")
+    taken = stored or play()
     if arguments.keep:
         arguments.keep.mkdir(parents=True, exist_ok=True)
         save_file(taken, arguments.keep / "snapshots.safetensors")

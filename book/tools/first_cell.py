@@ -1,13 +1,15 @@
 """The code cell that opens every notebook, byte for byte the same.
 
 ``python book/tools/first_cell.py`` prints it; with notebook names it writes it into them, as
-their first code cell. In Colab it installs the package without its dependencies: torch, numpy
-and the few others are there already, and must not be replaced. Elsewhere it installs nothing.
+their first code cell. In Colab it clones the course, with its stored results, and installs the
+package without its dependencies: torch, numpy and the few others are there already, and must
+not be replaced. Elsewhere it does nothing but import.
 """
 
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 
 import address
 import nbformat
@@ -16,15 +18,19 @@ TAGS = ["setup", "hide-cell"]
 LABEL = {"code_prompt_show": "Set-up", "code_prompt_hide": "Set-up"}  # where the site hides it
 
 _TEXT = """\
-# Opens every chapter. In Colab it installs ganlab; elsewhere, nothing.
+# Opens every chapter. In Colab it fetches the course; elsewhere, nothing.
 import sys
 
 if "google.colab" in sys.modules:
     import subprocess
 
-    source = "git+https://github.com/{repository}@{branch}"
+    home = "/content/course"
+    url, branch = "https://github.com/{repository}@{branch}".split("@")
+    git = ["git", "clone", "-q", "--depth=1", "-b", branch, url, home]
+    subprocess.run(git)  # fails when the cell runs twice: it is there
     pip = [sys.executable, "-m", "pip", "install", "-q", "--no-deps"]
-    subprocess.run([*pip, source], check=True)
+    subprocess.run([*pip, "-e", home], check=True)
+    sys.path.insert(0, home)  # this kernel started before the install
 
 from ganlab import lab
 
@@ -59,13 +65,20 @@ def write_into(notebook: nbformat.NotebookNode) -> bool:
     return True
 
 
+def renew(path: str | Path) -> bool:
+    """Make the first code cell of the notebook at `path` the standard one; say if it changed."""
+    notebook = nbformat.read(path, as_version=4)
+    changed = write_into(notebook)
+    if changed:
+        nbformat.write(notebook, path)
+    return changed
+
+
 def main() -> None:
     if len(sys.argv) == 1:
         print(source())
     for name in sys.argv[1:]:
-        notebook = nbformat.read(name, as_version=4)
-        if write_into(notebook):
-            nbformat.write(notebook, name)
+        if renew(name):
             print("wrote the first cell of", name)
 
 
