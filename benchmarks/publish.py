@@ -2,6 +2,7 @@
 
     python benchmarks/publish.py seeds dcgan-mnist --seeds 3
     python benchmarks/publish.py ablation
+    python benchmarks/publish.py picture dcgan-mnist dcgan-glyphs dcgan-glyphs-color
     python benchmarks/publish.py list
 
 A result folder holds `results.json` (recipe, commit, seeds, device, minutes, scores and curves
@@ -19,7 +20,6 @@ import time
 from pathlib import Path
 from typing import Any
 
-import torch
 from PIL import Image
 
 from ganlab import plots, runs
@@ -178,6 +178,23 @@ def ablation(count: int, steps: int, only: list[str] | None = None) -> Path:
     return folder
 
 
+def picture(names: list[str], path: Path, edge: int = 6, height: int = 420) -> Path:
+    """The README's picture: a square of samples of each stored generator, side by side."""
+    tiles = []
+    for name in names:
+        # The stored grid has 8 columns of pictures 2 times enlarged, with a gap of 2 pixels.
+        grid = Image.open(RESULTS / name / "grid.png").convert("RGB")
+        side = json.loads((RESULTS / name / "results.json").read_text())["shape"][-1]
+        cut = (edge * (side + 2) + 2) * 2
+        tile = grid.crop((0, 0, cut, cut))
+        tiles.append(tile.resize((height, height), Image.Resampling.LANCZOS))
+    sheet = Image.new("RGB", (len(tiles) * (height + 16) - 16, height), "white")
+    for i, tile in enumerate(tiles):
+        sheet.paste(tile, (i * (height + 16), 0))
+    sheet.save(path, optimize=True)
+    return path
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     what = parser.add_subparsers(dest="what", required=True)
@@ -189,13 +206,16 @@ def main() -> None:
     two = what.add_parser("ablation", help="the rules of DCGAN, each switched off alone")
     two.add_argument("--seeds", type=int, default=3)
     two.add_argument("--steps", type=int, default=1200)
+    three = what.add_parser("picture", help="the picture of the README, from stored results")
+    three.add_argument("names", nargs="+")
     what.add_parser("list", help="what is stored")
     args = parser.parse_args()
-    torch.set_num_threads(torch.get_num_threads())
     if args.what == "seeds":
         print(seeds(args.recipe, args.seeds, parse_settings(args.set), args.title))
     elif args.what == "ablation":
         print(ablation(args.seeds, args.steps))
+    elif args.what == "picture":
+        print(picture(args.names, ROOT / "book" / "static" / "results.png"))
     else:
         for path in sorted(RESULTS.glob("*/results.json")):
             result = json.loads(path.read_text())

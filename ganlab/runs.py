@@ -228,14 +228,14 @@ def train(
 
 def save_generator(network: nn.Module, path: Path, half: bool = False) -> Path:
     """Write a network's weights as safetensors; `half` stores them in 16 bits."""
-    from safetensors.torch import save_file
+    from safetensors.torch import save
 
     state = {}
     for key, tensor in network.state_dict().items():
         tensor = tensor.detach().cpu().contiguous()
         state[key] = tensor.half() if half and tensor.is_floating_point() else tensor
     partial = path.with_suffix(".partial")
-    save_file(state, partial)
+    partial.write_bytes(save(state))
     os.replace(partial, path)
     return path
 

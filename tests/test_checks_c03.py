@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -249,3 +250,14 @@ def test_the_check_leaves_the_global_random_state() -> None:
     run("3.2", a_round())
     run("3.5", (Painter(), 1000))
     assert torch.equal(before, torch.get_rng_state())
+
+
+def test_the_notebook_states_the_bars_of_the_check() -> None:
+    notebook = Path(__file__).resolve().parents[1] / "book" / "03_first_gan.ipynb"
+    text = notebook.read_text(encoding="utf-8")
+    for bar in (
+        f"least {c03.GRID_MODES} of",
+        f"{c03.GRID_GOOD:.0%} of its",
+        f"{c03.GRID_BUDGET:,}",
+    ):
+        assert bar in text

@@ -95,9 +95,9 @@ def g_step(answer: Answer) -> str:
             raise Fail("a sum over the batch: the loss is a mean")
         raise Fail("the generator moves, but not along the gradient of -log D(G(z))")
     expected = softplus(-judge(start(z))).mean().item()
-    loss = _number(found, "what you return")
-    if not math.isclose(loss, expected, rel_tol=1e-4):
-        raise Fail(f"the step is right, but the loss you return is {loss:.4f}, not {expected:.4f}")
+    told = _number(found, "what you return")
+    if not math.isclose(told, expected, rel_tol=1e-4):
+        raise Fail(f"the step is right, but the loss you return is {told:.4f}, not {expected:.4f}")
 
     for p in D.parameters():
         if not p.requires_grad:
@@ -165,9 +165,10 @@ def mended_round(answer: Answer) -> str:
     g, d, reached = _after(answer)
 
     def matches(cut: bool, before: bool, label: float) -> bool:
-        ref_g, ref_d, _ = _after(
-            lambda *arguments: _round(*arguments, cut=cut, before=before, label=label)
-        )
+        def play(G: Any, D: Any, opt_g: Any, opt_d: Any, x: Tensor, z: Tensor) -> None:
+            _round(G, D, opt_g, opt_d, x, z, cut, before, label)
+
+        ref_g, ref_d, _ = _after(play)
         return _same(g, ref_g) and _same(d, ref_d)
 
     if matches(True, True, 1.0):
@@ -313,6 +314,7 @@ def train_grid(answer: Answer) -> str:
         raise Fail("some samples are not finite: the training has blown up, try smaller steps")
     if samples.std(0).max() < 1e-3:
         raise Fail("all samples are one point: the generator has collapsed")
+    assert grid.std is not None  # a mixture, not a curve
     score = mode_coverage(samples, grid.centers, grid.std)
     if shown > GRID_BUDGET:
         raise Fail(f"{score}, but {shown:,.0f} points shown: the budget is {GRID_BUDGET:,}")
