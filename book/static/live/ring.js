@@ -209,7 +209,7 @@
       const where = nearest(x);
       const show = (p) => `(${p.map((t) => t.toFixed(2)).join(", ")})`;
       say("probe", `The cross: z = ${show(state.probe)} becomes x = ${show(x)}, ` +
-        (where.good ? `on mode ${where.mode + 1}.` : "between the modes."));
+        (where.good ? `on mode ${where.mode + 1}.` : "on no mode."));
       latent.setAttribute("aria-label",
         `Latent points. A cross at ${show(state.probe)}: move it with the arrow keys or by dragging.`);
       plane.setAttribute("aria-label",

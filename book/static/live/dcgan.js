@@ -1,0 +1,231 @@
+/* A trained DCGAN generator, live: four transposed convolutions with ReLU between them and tanh at
+  the end; BatchNorm has been merged into the weights. Drawn into <div id="dcgan-live">. The weights
+  are in dcgan-weights.js beside this file and are loaded when the figure comes near the screen.
+  In Node, `require` gives the functions alone. */
+(function () {
+  "use strict";
+
+  /* From base64 to one Float32Array of weights a layer. */
+  function decode(packed) {
+    const text = atob(packed.weights);
+    const bytes = Uint8Array.from(text, (c) => c.charCodeAt(0));
+    const view = new DataView(bytes.buffer);
+    let at = 0;
+    return packed.sizes.map(([from, to, kernel, stride, pad], i) => {
+      const weights = new Float32Array(from * to * kernel * kernel);
+      for (let j = 0; j < weights.length; j++, at += 2) {
+        weights[j] = view.getInt16(at, true) * packed.scales[i];
+      }
+      return { from, to, kernel, stride, pad, weights, bias: packed.biases[i] };
+    });
+  }
+
+  /* One transposed convolution: each input pixel stamps its kernel onto the output. */
+  function stamp(layer, input, size) {
+    const { from, to, kernel, stride, pad, weights, bias } = layer;
+    const out = (size - 1) * stride - 2 * pad + kernel;
+    const result = new Float32Array(to * out * out);
+    for (let c = 0; c < to; c++) result.fill(bias[c], c * out * out, (c + 1) * out * out);
+    for (let a = 0; a < from; a++) {
+      for (let y = 0; y < size; y++) {
+        for (let x = 0; x < size; x++) {
+          const value = input[(a * size + y) * size + x];
+          if (value === 0) continue; // half of them are, after a ReLU
+          for (let b = 0; b < to; b++) {
+            for (let v = 0; v < kernel; v++) {
+              const row = y * stride - pad + v;
+              if (row < 0 || row >= out) continue;
+              const w = ((a * to + b) * kernel + v) * kernel;
+              const r = (b * out + row) * out;
+              for (let u = 0; u < kernel; u++) {
+                const column = x * stride - pad + u;
+                if (column >= 0 && column < out) result[r + column] += value * weights[w + u];
+              }
+            }
+          }
+        }
+      }
+    }
+    return [result, out];
+  }
+
+  /* Latent vector to picture: values in [-1, 1], row by row. */
+  function generate(net, z) {
+    let values = Float32Array.from(z), size = 1;
+    net.forEach((layer, i) => {
+      [values, size] = stamp(layer, values, size);
+      const last = i === net.length - 1;
+      for (let j = 0; j < values.length; j++) {
+        values[j] = last ? Math.tanh(values[j]) : Math.max(0, values[j]);
+      }
+    });
+    return values;
+  }
+
+  /* A seeded source of standard normal vectors (mulberry32, Box and Muller). */
+  function normals(seed, length) {
+    let state = seed >>> 0;
+    const uniform = () => {
+      state = (state + 0x6d2b79f5) >>> 0;
+      let t = Math.imul(state ^ (state >>> 15), 1 | state);
+      t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
+      return ((t ^ (t >>> 14)) >>> 0) / 4294967296;
+    };
+    return Array.from({ length }, () =>
+      Math.sqrt(-2 * Math.log(1 - uniform())) * Math.cos(2 * Math.PI * uniform()));
+  }
+
+  const length = (z) => Math.sqrt(z.reduce((sum, v) => sum + v * v, 0));
+
+  /* The point t of the way from a to b, on a straight line or along the sphere. */
+  function between(a, b, t, way) {
+    let p = 1 - t, q = t;
+    if (way === "arc") {
+      const cosine = a.reduce((sum, v, i) => sum + v * b[i], 0) / (length(a) * length(b));
+      const angle = Math.acos(Math.min(1, Math.max(-1, cosine)));
+      if (Math.sin(angle) > 1e-3) {
+        p = Math.sin((1 - t) * angle) / Math.sin(angle);
+        q = Math.sin(t * angle) / Math.sin(angle);
+      }
+    }
+    return a.map((v, i) => p * v + q * b[i]);
+  }
+
+  if (typeof module !== "undefined" && module.exports) {
+    module.exports = { decode, generate, normals, between };
+    return;
+  }
+
+  const STYLE = `
+.dcgan-live { margin: 1.2em 0 1.6em; padding: 0.8em; border: 1px solid #8884; border-radius: 8px; }
+.dcgan-live .pictures { display: flex; justify-content: center; align-items: flex-end; gap: 4%; }
+.dcgan-live figure { margin: 0; text-align: center; font-size: 0.9em; flex: 0 1 7em; }
+.dcgan-live figure.middle { flex: 0 1 13em; }
+.dcgan-live canvas { display: block; width: 100%; aspect-ratio: 1; image-rendering: pixelated;
+  border: 1px solid #8888; border-radius: 4px; }
+.dcgan-live .row { display: flex; flex-wrap: wrap; gap: 0.5em 1.2em; margin-top: 0.7em; }
+.dcgan-live label.wide { flex: 1 1 14em; min-width: 0; font-size: 0.9em; }
+.dcgan-live input[type="range"] { display: block; width: 100%; margin: 0.2em 0;
+  accent-color: #D55E00; }
+.dcgan-live fieldset { border: 0; margin: 0; padding: 0; font-size: 0.9em; }
+.dcgan-live legend { float: left; padding: 0; margin-right: 0.8em; font-size: 1em; }
+.dcgan-live fieldset label { margin-right: 0.8em; }
+.dcgan-live button { font: inherit; font-size: 0.88em; padding: 0.35em 0.7em; cursor: pointer;
+  border: 1px solid #8888; border-radius: 6px; background: transparent; color: inherit; }
+.dcgan-live button:focus-visible, .dcgan-live input:focus-visible {
+  outline: 3px solid #56B4E9; outline-offset: 2px; }
+.dcgan-live output { display: block; margin-top: 0.7em; font-size: 0.9em; line-height: 1.5; }`;
+
+  function element(tag, properties, children) {
+    const made = Object.assign(document.createElement(tag), properties || {});
+    (children || []).forEach((child) => made.append(child));
+    return made;
+  }
+
+  function build(root, net) {
+    const d = net[0].from, typical = Math.sqrt(d);
+    const state = { a: normals(3, d), b: normals(8, d), t: 0.5, scale: 1, way: "arc" };
+    document.head.append(element("style", { textContent: STYLE }));
+
+    const canvases = {};
+    const figure = (key, caption, kind) => {
+      const canvas = element("canvas", { width: 32, height: 32 });
+      canvas.setAttribute("role", "img");
+      canvas.setAttribute("aria-label", `Generated digit: ${caption}`);
+      canvases[key] = canvas;
+      return element("figure", { className: kind }, [
+        canvas, element("figcaption", { textContent: caption })]);
+    };
+    function draw(key, z) {
+      const values = generate(net, z), side = Math.sqrt(values.length);
+      const canvas = canvases[key];
+      canvas.width = canvas.height = side;
+      const pixels = new ImageData(side, side);
+      values.forEach((v, i) => {
+        pixels.data.fill(Math.round((v + 1) * 127.5), 4 * i, 4 * i + 3);
+        pixels.data[4 * i + 3] = 255;
+      });
+      canvas.getContext("2d").putImageData(pixels, 0, 0);
+    }
+
+    const output = element("output");
+    output.setAttribute("aria-live", "polite");
+    function middle() {
+      const z = between(state.a, state.b, state.t, state.way).map((v) => v * state.scale);
+      draw("middle", z);
+      output.textContent = `Length of z: ${length(z).toFixed(1)} (typical: ${typical.toFixed(1)}).`;
+    }
+    function renew(keys) {
+      keys.forEach((key) => {
+        state[key] = normals(Math.floor(Math.random() * 4294967296), d);
+        draw(key, state[key]);
+      });
+      middle();
+    }
+
+    function slider(name, label, max, show) {
+      const value = element("span");
+      const input = element("input", { type: "range", min: 0, max, step: 0.01 });
+      input.value = state[name];
+      const tell = () => {
+        value.textContent = show(state[name]);
+        input.setAttribute("aria-valuetext", show(state[name]));
+      };
+      input.addEventListener("input", () => { state[name] = Number(input.value); tell(); middle(); });
+      tell();
+      return element("label", { className: "wide" }, [`${label}: `, value, input]);
+    }
+    function button(text, keys) {
+      const made = element("button", { type: "button", textContent: text });
+      made.addEventListener("click", () => renew(keys));
+      return made;
+    }
+    function choice(value, text) {
+      const input = element("input", { type: "radio", name: "dcgan-way", value });
+      input.checked = state.way === value;
+      input.addEventListener("change", () => { state.way = value; middle(); });
+      return element("label", {}, [input, ` ${text}`]);
+    }
+
+    root.replaceChildren(
+      element("div", { className: "pictures" }, [
+        figure("a", "A", ""), figure("middle", "between", "middle"), figure("b", "B", "")]),
+      element("div", { className: "row" }, [
+        slider("t", "From A to B", 1, (v) => `${Math.round(100 * v)} %`),
+        slider("scale", "Length of z, times", 3, (v) => v.toFixed(2)),
+      ]),
+      element("div", { className: "row" }, [
+        button("New digit A", ["a"]), button("New digit B", ["b"]),
+        button("Two new digits", ["a", "b"]),
+        element("fieldset", {}, [element("legend", { textContent: "Way:" }),
+          choice("arc", "arc"), choice("line", "straight line")]),
+      ]), output);
+    draw("a", state.a);
+    draw("b", state.b);
+    middle();
+  }
+
+  const here = document.currentScript.src;
+  function load(root) {
+    root.textContent = "Loading the generator…";
+    const script = element("script", { src: here.replace(/dcgan\.js/, "dcgan-weights.js") });
+    script.addEventListener("load", () => build(root, decode(globalThis.ganlabDcgan)));
+    script.addEventListener("error", () => {
+      root.textContent = "The generator's weights could not be loaded.";
+    });
+    document.head.append(script);
+  }
+
+  function start() {
+    const root = document.getElementById("dcgan-live");
+    if (!root) return;
+    if (!("IntersectionObserver" in window)) { load(root); return; }
+    root.style.minHeight = "20em"; // so that the page does not jump
+    const observer = new IntersectionObserver((entries) => {
+      if (entries.some((entry) => entry.isIntersecting)) { observer.disconnect(); load(root); }
+    }, { rootMargin: "400px" });
+    observer.observe(root);
+  }
+  if (document.readyState === "loading") document.addEventListener("DOMContentLoaded", start);
+  else start();
+})();
