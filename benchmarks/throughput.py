@@ -218,7 +218,7 @@ def main() -> None:
             ladder = rungs(plan, where, args.compile)
             seconds = race(ladder, args.rounds or ROUNDS[case], args.repeats)
             rate = {name: plan.batch / s for name, s in seconds.items()}
-            print(f"\n{case}: batch {plan.batch}, {torch.get_num_threads()} threads")
+            print(f"\n{case}: batch {plan.batch}, {torch.get_num_threads()} threads", flush=True)
             for name, value in rate.items():
                 print(f"  {name:20} {value:8.0f} images/s   {value / rate['textbook']:.2f}x")
             share = ideal_share(plan)
@@ -238,7 +238,8 @@ def main() -> None:
     about = provenance(CASES["dcgan-32"], data, pick_device("cpu"))
     report |= {k: about[k] for k in ("date", "device", "threads", "torch", "ganlab")}
     args.out.mkdir(parents=True, exist_ok=True)
-    path = args.out / f"throughput-{report['date']}-{report['device']}.json"
+    name = f"throughput-{report['date']}-{report['device']}-{report['threads']}-threads.json"
+    path = args.out / name
     path.write_text(json.dumps(report, indent=2) + "\n")
     print(f"\nwritten to {path}")
 
