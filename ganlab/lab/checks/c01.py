@@ -105,8 +105,6 @@ def _(score: Callable[[Tensor, Tensor, float], tuple[int, float]]) -> str:
         )
     if abs(good - 1) < 1e-6:
         raise Fail("you call every sample good; it must lie within 3·std of its nearest centre")
-    if abs(good - 4 / 24) < 1e-3 or abs(good - 4 / 4) < 1e-6:
-        raise Fail("divide the number of good samples by the number of samples, not of modes")
     raise Fail(
         f"in the test case 2 modes are found and 0.667 of the samples are good; you return"
         f" {found:g} and {good:.3f} (Hint 1)"
