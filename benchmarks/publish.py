@@ -1,7 +1,8 @@
 """Train recipes over seeds and store what the book shows, in `book/results/NAME/`.
 
     python benchmarks/publish.py seeds dcgan-mnist --seeds 3
-    python benchmarks/publish.py ablation
+    python benchmarks/publish.py table dcgan-ablation
+    python benchmarks/publish.py table objectives
     python benchmarks/publish.py picture dcgan-mnist dcgan-glyphs dcgan-glyphs-color
     python benchmarks/publish.py list
 
@@ -21,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from PIL import Image
+from tables import NARROW, TABLES
 
 from ganlab import plots, runs
 from ganlab.build import source
@@ -30,23 +32,6 @@ from ganlab.recipes import Recipe, parse_settings, recipe
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "book" / "results"
 CURVES = ("step", "d_loss", "g_loss", "d_real", "d_fake", "images_per_second", "seconds")
-
-#: Chapter 4: each rule of the DCGAN paper switched off alone, over seeds, on MNIST at 32 px.
-ABLATION: dict[str, dict[str, Any]] = {
-    "all rules": {},
-    "no BatchNorm in G": {"generator": {"batch_norm": False}},
-    "no BatchNorm in D": {"discriminator": {"batch_norm": False}},
-    "no BatchNorm at all": {
-        "generator": {"batch_norm": False},
-        "discriminator": {"batch_norm": False},
-    },
-    "ReLU in D": {"discriminator": {"activation": "relu"}},
-    "pooling in D": {"discriminator": {"pool": True}},
-    "resize + convolution in G": {"generator": {"upsample": "nearest"}},
-    "Adam with β₁ = 0.9": {"betas": (0.9, 0.999)},
-    "both rates 2·10⁻⁴, as published": {"g_lr": 2e-4, "d_lr": 2e-4},
-    "both rates 2·10⁻³": {"g_lr": 2e-3, "d_lr": 2e-3},
-}
 
 
 def commit() -> str:
@@ -137,29 +122,22 @@ def seeds(name: str, count: int, changes: dict[str, Any], title: str | None) -> 
     return folder
 
 
-def ablation(count: int, steps: int, only: list[str] | None = None) -> Path:
-    """Switch each rule off alone and store scores over seeds."""
-    narrow = {"width": 16}  # a quarter of the work: 27 runs have to fit into half an hour
-    base = recipe(
-        "dcgan-mnist",
-        steps=steps,
-        sample_every=0,
-        log_every=100,
-        generator=narrow,
-        discriminator=narrow,
-    )
+def table(name: str, count: int, steps: int, only: list[str] | None = None) -> Path:
+    """Train every setting of a table over seeds and store scores and curves."""
+    settings = TABLES[name]
+    base = recipe("dcgan-mnist", steps=steps, sample_every=0, log_every=100, **NARROW)
     data = source(base)
-    folder = RESULTS / "dcgan-ablation"
+    folder = RESULTS / name
     folder.mkdir(parents=True, exist_ok=True)
     rows: dict[str, Any] = {}
     found, panels = [], {}
     # Seed by seed, so that a table with fewer seeds is complete when time runs out.
     for seed in range(count):
-        for i, (label, changes) in enumerate(ABLATION.items()):
+        for i, (label, changes) in enumerate(settings.items()):
             if only and label not in only:
                 continue
             plan = base.with_(**changes, seed=seed)
-            where = ROOT / "runs" / "publish" / f"dcgan-ablation-{i}-{seed}"
+            where = ROOT / "runs" / "publish" / f"{name}-{i}-{seed}"
             try:
                 run = train(plan, where, data)
             except GanlabError as error:
@@ -171,10 +149,10 @@ def ablation(count: int, steps: int, only: list[str] | None = None) -> Path:
             if seed == 0:
                 panels[label] = run.sample(16, seed=0)
             print(f"{label} seed {seed}: {run.scores['frechet']}", flush=True)
-        result = about(base, found) | {"rows": rows}
+        result = about(base, found) | {"settings": settings, "rows": rows}
         (folder / "results.json").write_text(json.dumps(result, ensure_ascii=False) + "\n")
     for label, images in panels.items():
-        plots.save_grid(images, folder / f"{list(ABLATION).index(label)}.png", columns=4)
+        plots.save_grid(images, folder / f"{list(settings).index(label)}.png", columns=4)
     return folder
 
 
@@ -203,7 +181,9 @@ def main() -> None:
     one.add_argument("--seeds", type=int, default=3)
     one.add_argument("--set", action="append", default=[], metavar="FIELD=VALUE")
     one.add_argument("--title", help="name of the result (default: the recipe's)")
-    two = what.add_parser("ablation", help="the rules of DCGAN, each switched off alone")
+    two = what.add_parser("table", help="many settings over seeds, for comparison")
+    two.add_argument("table", choices=TABLES)
+    two.add_argument("--only", action="append", metavar="SETTING", help="this setting alone")
     two.add_argument("--seeds", type=int, default=3)
     two.add_argument("--steps", type=int, default=1200)
     three = what.add_parser("picture", help="the picture of the README, from stored results")
@@ -212,8 +192,8 @@ def main() -> None:
     args = parser.parse_args()
     if args.what == "seeds":
         print(seeds(args.recipe, args.seeds, parse_settings(args.set), args.title))
-    elif args.what == "ablation":
-        print(ablation(args.seeds, args.steps))
+    elif args.what == "table":
+        print(table(args.table, args.seeds, args.steps, args.only))
     elif args.what == "picture":
         print(picture(args.names, ROOT / "book" / "static" / "results.png"))
     else:

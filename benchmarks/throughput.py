@@ -29,6 +29,7 @@ from torch import nn
 from torch.utils.data import DataLoader
 from torchvision import datasets, transforms
 
+from ganlab import memory
 from ganlab.build import build, native_bf16, networks
 from ganlab.data import load
 from ganlab.plots import save_picture
@@ -98,7 +99,8 @@ class Textbook:
         torch.manual_seed(plan.seed)
         self.g, self.d = networks(plan, shape)
         self.adams = [
-            torch.optim.Adam(n.parameters(), 2e-4, (0.5, 0.999)) for n in (self.g, self.d)
+            torch.optim.Adam(n.parameters(), lr, plan.betas)
+            for n, lr in ((self.g, plan.g_lr), (self.d, plan.d_lr))
         ]
         self.batches = loader(plan, where)
 
@@ -109,9 +111,20 @@ class Textbook:
 class Ours:
     """A rung of `ganlab`: the game of a recipe, with some measures switched off."""
 
-    def __init__(self, plan: Recipe, where: Path, data: Any, resident: bool, fused: bool) -> None:
+    def __init__(
+        self,
+        plan: Recipe,
+        where: Path,
+        data: Any,
+        resident: bool = True,
+        fused: bool = True,
+        joint: bool = True,
+        keep: bool = True,
+    ) -> None:
         self.game, stream = build(plan, data)
         self.stream = stream if resident else loader(plan, where)
+        self.keep = keep
+        self.game._joint &= joint
         if not fused:
             for player in self.game.players:
                 player.optimizer = torch.optim.Adam(player.network.parameters(), 2e-4, (0.5, 0.999))
@@ -122,26 +135,33 @@ class Ours:
 
 def rungs(plan: Recipe, where: Path, compiled: bool) -> dict[str, Callable[[], None]]:
     """From the textbook loop to `ganlab`, one measure at a time."""
-    device = pick_device("cpu")
     data = load(plan.data, size=plan.size, channels=plan.channels, limit=4096)
     bare = plan.with_(half_life=0, channels_last=False, precision="fp32", share_forward=False)
+    off: dict[str, Any] = {"resident": False, "fused": False, "joint": False, "keep": False}
     ladder: dict[str, Callable[[], None]] = {"textbook": Textbook(plan, where)}
-    ladder["no wasted passes"] = Ours(bare, where, data, resident=False, fused=False)
-    ladder["+ resident data"] = Ours(bare, where, data, resident=True, fused=False)
-    ladder["+ fused Adam"] = Ours(bare, where, data, resident=True, fused=True)
-    shared = bare.with_(share_forward=True)
-    ladder["+ shared forward"] = Ours(shared, where, data, resident=True, fused=True)
-    last = shared
+    ladder["no wasted passes"] = Ours(bare, where, data, **off)
+    for measure, name in (
+        ("resident", "+ resident data"),
+        ("fused", "+ fused Adam"),
+        ("keep", "+ kept memory"),
+        ("joint", "+ one pass of D"),
+    ):
+        off.pop(measure)
+        if measure != "joint" or plan.network == "mlp":
+            ladder[name] = Ours(bare, where, data, **off)
+    last = bare
     if plan.network == "dcgan":
         last = last.with_(channels_last=True)
-        ladder["+ channels-last"] = Ours(last, where, data, resident=True, fused=True)
-        if native_bf16(device):
+        ladder["+ channels-last"] = Ours(last, where, data)
+        if native_bf16(pick_device("cpu")):
             last = last.with_(precision="bf16")
-            ladder["+ bf16"] = Ours(last, where, data, resident=True, fused=True)
+            ladder["+ bf16"] = Ours(last, where, data)
+    last = last.with_(share_forward=True)
+    ladder["+ shared forward"] = Ours(last, where, data)
     if compiled:
         last = last.with_(compile=True)
-        ladder["+ compile"] = Ours(last, where, data, resident=True, fused=True)
-    ladder["recipe as shipped"] = Ours(plan, where, data, resident=True, fused=True)
+        ladder["+ compile"] = Ours(last, where, data)
+    ladder["recipe as shipped"] = Ours(plan, where, data)
     return ladder
 
 
@@ -152,6 +172,8 @@ def race(ladder: dict[str, Callable[[], None]], rounds: int, repeats: int) -> di
         run(), run()  # warm up: allocations, compilation
     for _ in range(repeats):
         for name, run in ladder.items():
+            memory.keep(getattr(run, "keep", False))
+            run()  # the memory of this rung, not of the one before
             start = time.perf_counter()
             for _ in range(rounds):
                 run()
@@ -194,6 +216,16 @@ def quality(plan: Recipe, where: Path, steps: int, seeds: int) -> dict[str, list
     return scores
 
 
+def compare(case: str, plan: Recipe, where: Path, steps: int, seeds: int) -> dict[str, Any]:
+    """Both loops' Fréchet distances, printed and as a record."""
+    finals = quality(plan, where, steps, seeds)
+    print(f"\n{case}: Fréchet distance after {steps} rounds, {seeds} seeds", flush=True)
+    for name, values in finals.items():
+        spread = statistics.stdev(values) if len(values) > 1 else 0.0
+        print(f"  {name:20} {statistics.mean(values):.2f} ± {spread:.2f}")
+    return {"steps": steps, "frechet": finals}
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--case", choices=CASES, action="append", help="default: all")
@@ -205,7 +237,7 @@ def main() -> None:
         type=int,
         default=0,
         metavar="STEPS",
-        help="also train with both loops for STEPS and score",
+        help="train with both loops for STEPS and score, in place of timing",
     )
     parser.add_argument("--seeds", type=int, default=3, help="of --quality (default: 3)")
     parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results")
@@ -215,6 +247,9 @@ def main() -> None:
         plan = CASES[case]
         with tempfile.TemporaryDirectory() as folder:
             where = folder_of(plan, Path(folder), 2048)
+            if args.quality:
+                report["cases"][case] = compare(case, plan, where, args.quality, args.seeds)
+                continue
             ladder = rungs(plan, where, args.compile)
             seconds = race(ladder, args.rounds or ROUNDS[case], args.repeats)
             rate = {name: plan.batch / s for name, s in seconds.items()}
@@ -228,17 +263,12 @@ def main() -> None:
                 "speedup": round(rate["recipe as shipped"] / rate["textbook"], 2),
                 "ideal": share,
             }
-            if args.quality and case != "dcgan-64":
-                finals = quality(plan, where, args.quality, args.seeds)
-                report["cases"][case]["frechet"] = {"steps": args.quality, **finals}
-                for name, values in finals.items():
-                    spread = statistics.stdev(values) if len(values) > 1 else 0.0
-                    print(f"  {name:20} Fréchet {statistics.mean(values):.2f} ± {spread:.2f}")
     data = load("glyphs", size=16, limit=10)
     about = provenance(CASES["dcgan-32"], data, pick_device("cpu"))
     report |= {k: about[k] for k in ("date", "device", "threads", "torch", "ganlab")}
     args.out.mkdir(parents=True, exist_ok=True)
-    name = f"throughput-{report['date']}-{report['device']}-{report['threads']}-threads.json"
+    kind = "quality" if args.quality else "throughput"
+    name = f"{kind}-{report['date']}-{report['device']}-{report['threads']}-threads.json"
     path = args.out / name
     path.write_text(json.dumps(report, indent=2) + "\n")
     print(f"\nwritten to {path}")

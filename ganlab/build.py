@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import nn
 
+from ganlab.augment import augment
 from ganlab.data import load, toy
 from ganlab.data.stream import Stream
 from ganlab.errors import RecipeError
 from ganlab.game import AdversarialGame, Player
 from ganlab.losses import objective
-from ganlab.models import dcgan, mlp
+from ganlab.models import dcgan, mlp, modern, resnet
+from ganlab.models.layers import Packed
+from ganlab.penalties import Penalty, penalty
 from ganlab.recipes import Recipe
 
 
@@ -33,7 +38,7 @@ def precision(recipe: Recipe, device: torch.device) -> str:
     """
     if recipe.precision != "auto":
         return recipe.precision
-    return "bf16" if recipe.network == "dcgan" and native_bf16(device) else "fp32"
+    return "bf16" if recipe.network != "mlp" and native_bf16(device) else "fp32"
 
 
 def networks(recipe: Recipe, shape: tuple[int, ...]) -> tuple[nn.Module, nn.Module]:
@@ -42,24 +47,76 @@ def networks(recipe: Recipe, shape: tuple[int, ...]) -> tuple[nn.Module, nn.Modu
     Raises:
         RecipeError: an option that the network does not take, or a size that it cannot make.
     """
-    if recipe.network == "dcgan":
-        if len(shape) != 3 or shape[1] != shape[2]:
-            raise RecipeError(
-                f"dcgan needs square pictures, not data of shape {shape}: use --set network=mlp"
-            )
-        families: tuple[Any, Any] = dcgan.Generator, dcgan.Discriminator
-        common: dict[str, Any] = {"size": shape[1], "channels": shape[0]}
+    module: Any = {"dcgan": dcgan, "mlp": mlp, "resnet": resnet, "modern": modern}[recipe.network]
+    if recipe.network == "mlp":
+        commons = [{"out": s[0] if len(s) == 1 else s} for s in _seen(shape, recipe.pack)]
+    elif len(shape) != 3 or shape[1] != shape[2]:
+        raise RecipeError(
+            f"{recipe.network} needs square pictures, not data of shape {shape}:"
+            " use --set network=mlp"
+        )
     else:
-        families = mlp.Generator, mlp.Discriminator
-        common = {"out": shape[0] if len(shape) == 1 else tuple(shape)}
+        commons = [{"size": s[1], "channels": s[0]} for s in _seen(shape, recipe.pack)]
+    sides = (module.Generator, recipe.generator), (module.Discriminator, recipe.discriminator)
     built = []
-    for family, options in zip(families, (recipe.generator, recipe.discriminator)):
+    for common, (family, options) in zip(commons, sides, strict=True):
         try:
             built.append(family(**common, **options))
         except TypeError as error:
             side = family.__name__.lower()
             raise RecipeError(f"{side} options {sorted(options)}: {error}") from error
-    return built[0], built[1]
+    return built[0], Packed(built[1], recipe.pack) if recipe.pack > 1 else built[1]
+
+
+def _seen(shape: tuple[int, ...], pack: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """What the generator makes, and what the discriminator sees: packs of it, side by side."""
+    return tuple(shape), (shape[0] * pack, *shape[1:])
+
+
+def penalties(recipe: Recipe) -> list[Penalty]:
+    """The penalties of a recipe.
+
+    Raises:
+        RecipeError: an unknown name or option.
+    """
+    return [
+        penalty(name, **value) if isinstance(value, dict) else penalty(name, value)
+        for name, value in recipe.penalties.items()
+    ]
+
+
+def optimizer(
+    recipe: Recipe, network: nn.Module, lr: float, lazy: int = 1
+) -> torch.optim.Optimizer:
+    """The recipe's optimiser over a network's weights, fused where the device has it.
+
+    Args:
+        recipe: names it.
+        network: on its device.
+        lr: learning rate.
+        lazy: every how many steps a penalty is applied. Adam's rate and decay are corrected for
+            the step that the penalty would have had on its own: lr·c and β^c with
+            c = k/(k+1) (Karras et al. 2020, StyleGAN2, App. B).
+    """
+    weights = list(network.parameters())
+    fused = weights[0].device.type in ("cpu", "cuda")
+    first, second = recipe.betas
+    if recipe.optimizer == "rmsprop":
+        return torch.optim.RMSprop(weights, lr, alpha=second, momentum=first)
+    if recipe.optimizer == "sgd":
+        return torch.optim.SGD(weights, lr, momentum=first, fused=fused)
+    c = lazy / (lazy + 1) if lazy > 1 else 1.0
+    return torch.optim.Adam(weights, lr * c, (first**c, second**c), fused=fused)
+
+
+def schedule(recipe: Recipe, g_or_d_steps: int) -> Callable[[int], float] | None:
+    """Factor on the learning rate after so many of a player's steps; None if constant."""
+    total = recipe.steps * g_or_d_steps
+    if recipe.schedule == "linear":
+        return lambda step: max(0.0, 1 - step / total)
+    if recipe.schedule == "cosine":
+        return lambda step: (1 + math.cos(math.pi * min(1.0, step / total))) / 2
+    return None
 
 
 def source(recipe: Recipe) -> Any:
@@ -89,20 +146,30 @@ def build(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(recipe.seed)
         g, d = networks(recipe, shape)
-    torch.manual_seed(recipe.seed + 1)  # dropout and the like, during training
+    # Dropout, augmentation and the like, during training; each rank draws its own.
+    torch.manual_seed(recipe.seed + 1 + 7919 * rank)
     for network in (g, d):
         network.to(device)
         if recipe.channels_last and len(shape) == 3:
             network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    chosen = penalties(recipe)
     players = []
-    for name, network, lr in (("generator", g, recipe.g_lr), ("discriminator", d, recipe.d_lr)):
-        fused = device.type in ("cpu", "cuda")
-        optimizer = torch.optim.Adam(network.parameters(), lr, recipe.betas, fused=fused)
+    for name, network, lr, steps in (
+        ("generator", g, recipe.g_lr, recipe.g_steps),
+        ("discriminator", d, recipe.d_lr, recipe.d_steps),
+    ):
+        lazy = max((p.every for p in chosen if p.side == name[0]), default=1)
         half_life = recipe.half_life if name == "generator" else None
-        schedule = None
-        if recipe.schedule == "linear":
-            schedule = lambda step: max(0.0, 1 - step / recipe.steps)  # noqa: E731
-        players.append(Player(name, network, optimizer, schedule, half_life or None))
+        players.append(
+            Player(
+                name,
+                network,
+                optimizer(recipe, network, lr, lazy),
+                schedule(recipe, steps),
+                half_life or None,
+                recipe.ramp,
+            )
+        )
         if recipe.compile:
             network.compile()
     game = AdversarialGame(
@@ -114,6 +181,16 @@ def build(
         accumulate=recipe.accumulate,
         precision=precision(recipe, device),
         seed=recipe.seed + 2,
+        g_steps=recipe.g_steps,
+        penalties=chosen,
+        clip=recipe.clip,
+        augment=augment(recipe.augment),
+        instance_noise=recipe.instance_noise,
+        label_flip=recipe.label_flip,
+        top_k=recipe.top_k,
+        pool=recipe.pool,
+        unroll=recipe.unroll,
+        horizon=recipe.steps,
     )
     stream = Stream(data, recipe.batch, device, recipe.seed + 3, recipe.flip, rank, world)
     return game, stream

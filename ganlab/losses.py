@@ -1,16 +1,18 @@
 """Adversarial objectives: pairs of functions of logits.
 
-The discriminator's output is a logit a; D(x) = σ(a). Working on logits keeps every loss finite
-and its gradient exact where σ would round to 0 or 1: log σ(a) = -softplus(-a) and
-log(1 - σ(a)) = -softplus(a). All losses are means over the batch, in natural logarithms.
+The discriminator's output is a logit a; D(x) = σ(a) where it is a probability. Working on
+logits keeps every loss finite and its gradient exact where σ would round to 0 or 1:
+log σ(a) = -softplus(-a) and log(1 - σ(a)) = -softplus(a). All losses are means over the batch,
+in natural logarithms. Docstrings write p for the density of the data and q for the generator's.
 
 A new objective is one definition:
 
-    @objective_family("least-squares")
-    def least_squares() -> Objective:
+    @objective_family("quadratic")
+    def quadratic() -> Objective:
         return Objective(
-            d_loss=lambda real, fake: ((real - 1) ** 2).mean() + (fake**2).mean(),
-            g_loss=lambda fake, real=None: ((fake - 1) ** 2).mean(),
+            d_loss=lambda real, fake: (real**2 / 2 - real).mean() + (fake**2 / 2 + fake).mean(),
+            g_loss=lambda fake, real=None: -fake.mean(),
+            optimum=lambda p, q: (p - q) / (p + q),
         )
 """
 
@@ -21,7 +23,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from torch import Tensor
-from torch.nn.functional import softplus
+from torch.nn.functional import relu, softplus
 
 from ganlab.errors import RecipeError, unknown
 
@@ -35,6 +37,9 @@ class Objective:
         g_loss: `(fake_logits, real_logits) -> scalar`, the generator's; `real_logits` is None
             unless `needs_real`.
         needs_real: the generator's loss compares with real logits (relativistic objectives).
+        optimum: `(p_data, p_g) -> a*`, the logit that minimises `d_loss` at points where the
+            densities have these values (any equal shape, not both 0); None where the best
+            logit at a point depends on more than the two densities there.
         name: under which `objective` finds it.
         paper: key in the book's bibliography.
     """
@@ -44,6 +49,7 @@ class Objective:
     needs_real: bool = False
     name: str = ""
     paper: str = ""
+    optimum: Callable[[Tensor, Tensor], Tensor] | None = None
 
 
 _FAMILIES: dict[str, Callable[..., Objective]] = {}
@@ -82,8 +88,8 @@ def objectives() -> list[str]:
     return sorted(_FAMILIES)
 
 
-def _d_cross_entropy(real_target: float) -> Callable[[Tensor, Tensor], Tensor]:
-    """-E[t log D(x) + (1-t) log(1-D(x))] - E[log(1-D(G(z)))], with t the target on real data."""
+def _cross_entropy(real_target: float, g_loss: Callable[..., Tensor]) -> Objective:
+    """D minimises -E[t log D(x) + (1-t) log(1-D(x))] - E[log(1-D(G(z)))], t the target."""
     if not 0.5 < real_target <= 1:
         raise RecipeError(f"real_target must be in (0.5, 1], not {real_target}")
 
@@ -92,7 +98,10 @@ def _d_cross_entropy(real_target: float) -> Callable[[Tensor, Tensor], Tensor]:
         loss = softplus(-real).mean() + softplus(fake).mean()
         return loss + (1 - real_target) * real.mean() if real_target < 1 else loss
 
-    return d_loss
+    def optimum(p: Tensor, q: Tensor) -> Tensor:
+        return (real_target * p).log() - ((1 - real_target) * p + q).log()
+
+    return Objective(d_loss, g_loss, optimum=optimum)
 
 
 @objective_family("minimax", paper="goodfellow2014generative")
@@ -101,13 +110,13 @@ def minimax(real_target: float = 1.0) -> Objective:
 
     D minimises -E log D(x) - E log(1 - D(G(z))); G minimises E log(1 - D(G(z))), whose gradient
     in the logit is -D(G(z)): next to nothing where D rejects the picture with confidence
-    (Goodfellow et al. 2014, Eq. 1).
+    (Goodfellow et al. 2014, Eq. 1). The optimal D is p/(p+q) (Prop. 1), a logit of log p/q.
 
     Args:
-        real_target: one-sided label smoothing (Salimans et al. 2016, Sec. 3.4): the target on
-            real data, in (0.5, 1].
+        real_target: one-sided label smoothing (Salimans et al. 2016, Sec. 3.4): the target t on
+            real data, in (0.5, 1]. The optimal D becomes t·p/(p+q).
     """
-    return Objective(_d_cross_entropy(real_target), lambda fake, real=None: -softplus(fake).mean())
+    return _cross_entropy(real_target, lambda fake, real=None: -softplus(fake).mean())
 
 
 @objective_family("non-saturating", paper="goodfellow2014generative")
@@ -120,4 +129,103 @@ def non_saturating(real_target: float = 1.0) -> Objective:
     Args:
         real_target: one-sided label smoothing, as in `minimax`.
     """
-    return Objective(_d_cross_entropy(real_target), lambda fake, real=None: softplus(-fake).mean())
+    return _cross_entropy(real_target, lambda fake, real=None: softplus(-fake).mean())
+
+
+_CODINGS = {"0-1": (0.0, 1.0, 1.0), "-1-1-0": (-1.0, 1.0, 0.0)}
+
+
+@objective_family("least-squares", paper="mao2017least")
+def least_squares(coding: str = "0-1") -> Objective:
+    """Regression on labels instead of classification (Mao et al. 2017, Eq. 2).
+
+    D minimises ½E(D(x)-b)² + ½E(D(G(z))-a)², G minimises ½E(D(G(z))-c)², with D's output taken
+    as it is, not squashed. The gradient in the output is the distance to the label: it grows
+    with the error, and never saturates, on either side. Samples on the right side of the
+    boundary but far from the data's label are pulled back too. The optimal D is the mean label
+    (bp+aq)/(p+q).
+
+    Args:
+        coding: the labels a, b, c: "0-1" for 0, 1, 1, which gives generated samples the label
+            of real ones, or "-1-1-0" for -1, 1, 0, with which G minimises the Pearson χ²
+            divergence between p+q and 2q at the optimal D (Sec. 3.2).
+    """
+    if coding not in _CODINGS:
+        raise RecipeError(unknown("coding", coding, _CODINGS))
+    a, b, c = _CODINGS[coding]
+    return Objective(
+        d_loss=lambda real, fake: ((real - b).square().mean() + (fake - a).square().mean()) / 2,
+        g_loss=lambda fake, real=None: (fake - c).square().mean() / 2,
+        optimum=lambda p, q: (b * p + a * q) / (p + q),
+    )
+
+
+@objective_family("wasserstein", paper="arjovsky2017wasserstein")
+def wasserstein() -> Objective:
+    """The dual of the Wasserstein-1 distance (Arjovsky et al. 2017, Eq. 2 and Algorithm 1).
+
+    The critic minimises E f(G(z)) - E f(x), G minimises -E f(G(z)). The gradient in the output
+    is constant, on either side. The loss is bounded only under a Lipschitz constraint on f,
+    which is not part of the objective: weight clipping, a gradient penalty or spectral
+    normalisation must bring it. Minus the critic's loss then estimates the distance, times the
+    Lipschitz constant. The best critic depends on the whole of both distributions, and is not
+    a function of the densities at a point.
+    """
+    return Objective(
+        d_loss=lambda real, fake: fake.mean() - real.mean(),
+        g_loss=lambda fake, real=None: -fake.mean(),
+    )
+
+
+@objective_family("hinge", paper="lim2017geometric")
+def hinge() -> Objective:
+    """The margin loss (Lim and Ye 2017; Tran et al. 2017; Miyato et al. 2018, Eqs. 16-17).
+
+    D minimises E max(0, 1-D(x)) + E max(0, 1+D(G(z))), G minimises -E D(G(z)). Samples that D
+    has right by the margin give it no gradient; all others the same, and G's gradient in the
+    output is constant. The optimal D is sign(p-q): anything in [-1, 1] does where p = q.
+    """
+    return Objective(
+        d_loss=lambda real, fake: relu(1 - real).mean() + relu(1 + fake).mean(),
+        g_loss=lambda fake, real=None: -fake.mean(),
+        optimum=lambda p, q: (p - q).sign(),
+    )
+
+
+@objective_family("relativistic", paper="jolicoeur2019relativistic")
+def relativistic() -> Objective:
+    """Each real sample against one generated sample (Jolicoeur-Martineau 2019, Sec. 4).
+
+    With d the real logit minus the generated one of the same row, D minimises E softplus(-d)
+    and G, by the mirror image, E softplus(d): D must rank pairs and not place a boundary. The
+    gradients in the two logits of a pair are opposite, of size σ(-d) for D and σ(d) for G, so
+    that G's is largest for pairs that D ranks with confidence, and D's vanishes once it does.
+    The optimal logit is log p/q plus any constant. Huang et al. (2024) train R3GAN with it.
+    """
+    return Objective(
+        d_loss=lambda real, fake: softplus(fake - real).mean(),
+        g_loss=lambda fake, real: softplus(real - fake).mean(),
+        needs_real=True,
+        optimum=lambda p, q: p.log() - q.log(),
+    )
+
+
+@objective_family("relativistic-average", paper="jolicoeur2019relativistic")
+def relativistic_average() -> Objective:
+    """Each sample against the other side's mean logit (Jolicoeur-Martineau 2019, Sec. 4).
+
+    With r = D(x) - E D(G(z)) and f = D(G(z)) - E D(x), D minimises E softplus(-r) + E softplus(f)
+    and G, by the mirror image, E softplus(-f) + E softplus(r). G's gradient reaches a logit both
+    directly and through the mean. Because of the means, the best logit at a point depends on
+    the distributions elsewhere: it is not log p/q, and not a function of the two densities.
+    """
+
+    def loss(up: Tensor, down: Tensor) -> Tensor:
+        above, below = up - down.mean(), down - up.mean()
+        return softplus(-above).mean() + softplus(below).mean()
+
+    return Objective(
+        d_loss=loss,
+        g_loss=lambda fake, real: loss(fake, real),
+        needs_real=True,
+    )

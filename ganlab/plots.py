@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
+from ganlab.data.imageset import to_uint8
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
@@ -59,7 +61,7 @@ def tile(images: torch.Tensor, columns: int = 8, pad: int = 2) -> np.ndarray:
     """
     pixels = images.detach().cpu()
     if pixels.dtype != torch.uint8:
-        pixels = ((pixels.float().clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8)
+        pixels = to_uint8(pixels)
     if pixels.shape[1] == 1:
         pixels = pixels.expand(-1, 3, -1, -1)
     n, _, height, width = pixels.shape

@@ -5,13 +5,28 @@ from __future__ import annotations
 from typing import Any
 
 import torch
+from torch import Tensor
 
+from ganlab.data import to_uint8
+from ganlab.data.stacked import stacked
 from ganlab.errors import DataError
-from ganlab.metrics import classifier, fid, mode_coverage
+from ganlab.metrics import classifier, fid, mode_coverage, stack_judge, stacked_modes
+from ganlab.metrics.stacked import SAMPLES, StackJudge
 
 
-def score(sample: Any, data: Any, points: bool, n: int = 5000, seed: int = 0) -> dict[str, Any]:
-    """Scores of `sample(n, seed)` against `data`, as in `Run.evaluate`."""
+def score(
+    sample: Any,
+    data: Any,
+    points: bool,
+    n: int = 5000,
+    seed: int = 0,
+    modes: int = SAMPLES,
+) -> dict[str, Any]:
+    """Scores of `sample(n, seed)` against `data`, as in `Run.evaluate`.
+
+    For stacks of digits, `modes` samples are drawn, the first `n` of which have the Fréchet
+    distance; all are sorted into modes.
+    """
     draw = torch.Generator().manual_seed(seed)
     if points:
         n = min(n, 2500)  # the published protocol
@@ -34,12 +49,14 @@ def score(sample: Any, data: Any, points: bool, n: int = 5000, seed: int = 0) ->
     if n < 2:
         raise DataError(f"{len(data)} pictures are too few to score against")
     order = torch.randperm(len(data), generator=draw)
-    judge = classifier(data)
+    judge = stack_judge(data) if stacked(data) else classifier(data)
     first, second = (judge.features(data.batch(part)) for part in (order[:n], order[n : 2 * n]))
-    fake_images = sample(n, seed)
     # Rounded to bytes like the data: a picture that is stored and read must score the same.
-    fake_images = ((fake_images.clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8)
-    distance, floor = fid(first, judge.features(fake_images)), fid(first, second)
+    images = to_uint8(sample(max(n, modes) if stacked(data) else n, seed))
+    distance, floor = fid(first, judge.features(images[:n])), fid(first, second)
+    counted = {}
+    if isinstance(judge, StackJudge):
+        counted = _count(images, data.images[order[:modes]], judge, modes)
     return {
         "kind": "frechet",
         "frechet": round(distance.value, 4),
@@ -52,6 +69,23 @@ def score(sample: Any, data: Any, points: bool, n: int = 5000, seed: int = 0) ->
         "task": judge.task,
         "accuracy": round(judge.accuracy, 4),
         "data": data.name,
+        **counted,
+    }
+
+
+def _count(fake: Tensor, real: Tensor, judge: StackJudge, samples: int) -> dict[str, Any]:
+    """Modes of stacked digits, generated and, for the floor, real."""
+    got, floor = stacked_modes(fake, judge, samples), stacked_modes(real, judge, samples)
+    return {
+        "modes": got.modes,
+        "found": got.found,
+        "good": got.good,
+        "found_good": got.found_good,
+        "reverse_kl": got.reverse_kl,
+        "real_found": floor.found,
+        "real_good": floor.good,
+        "real_reverse_kl": floor.reverse_kl,
+        "modes_n": got.samples,
     }
 
 
@@ -63,8 +97,15 @@ def verdict(scores: dict[str, Any]) -> str:
             f" (exact samples: {scores['real_found']} and {scores['real_good']:.1%}),"
             f" reverse KL {scores['reverse_kl']:.3f}, n = {scores['n']}"
         )
+    counted = ""
+    if "modes" in scores:
+        counted = (
+            f"; {scores['found']} of {scores['modes']} modes found, reverse KL"
+            f" {scores['reverse_kl']:.3f} (real: {scores['real_found']} and"
+            f" {scores['real_reverse_kl']:.3f}, n = {scores['modes_n']})"
+        )
     return (
         f"Fréchet distance {scores['frechet']:.2f}; real against real {scores['floor']:.2f}"
         f" (n = {scores['n']}, {scores['dims']}-d {scores['features']},"
-        f" accuracy {scores['accuracy']:.1%})"
+        f" accuracy {scores['accuracy']:.1%}){counted}"
     )

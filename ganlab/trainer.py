@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ganlab import checkpoint, progress, ranks
+from ganlab import checkpoint, memory, progress, ranks
 from ganlab.callbacks import Callback, JsonLines, write_samples
 from ganlab.data.stream import Stream
 from ganlab.errors import CheckpointError, NonFiniteLoss
@@ -85,6 +85,8 @@ class Trainer:
         """
         if resume and self.folder is not None:
             self._resume(game, stream)
+        if game.device.type == "cpu":
+            memory.keep()
         self._count = stream.batch_size * stream.world
         self._game, self._stream = game, stream
         self._z = self._fixed_noise(game)
@@ -108,21 +110,14 @@ class Trainer:
         return self.log
 
     def _play(self, steps: int, bar: Any) -> None:
-        totals: Tensor | None = None
+        # Kept on the device and read at the next log line: no wait in between.
+        reports: list[Tensor] = []
         since = self.step
         mark = time.perf_counter()
-        bad: Tensor | None = None
-        keys: list[str] = []
         while self.step < steps and not self.stopped:
             report = self._game.round(self._stream)
             self.step += 1
-            values = torch.stack(list(report.values()))
-            if totals is None or bad is None:
-                keys = list(report)
-                totals, bad = torch.zeros_like(values), torch.full_like(values, -1)
-            totals += values
-            # Remembered on the device, read at the next log line: no wait in between.
-            bad = torch.where((bad < 0) & ~values.isfinite(), float(self.step), bad)
+            reports.append(torch.stack(list(report.values())))
             if ranks.size() == 1:
                 self.stopped = self._signalled
             last = self.step == steps or self.stopped
@@ -131,19 +126,20 @@ class Trainer:
             if not (last or saving or logging):
                 bar.update()
                 continue
-            ranks.average([totals])
-            means = (totals / (self.step - since)).tolist()
-            self._refuse_non_finite(keys, bad.tolist())
+            table = torch.stack(reports)
+            ranks.average([table])
+            means = table.mean(0).tolist()
+            self._refuse_non_finite(list(report), table.cpu(), since)
             elapsed = time.perf_counter() - mark
             self.seconds += elapsed
             if logging or last:
-                self._record(dict(zip(keys, means)), elapsed, self.step - since, bar)
+                self._record(dict(zip(report, means)), elapsed, self.step - since, bar)
             if self.sample_every and self.step % self.sample_every == 0:
                 self._sample()
             if saving or last:
                 self._save()
             self.stopped = self._any_signalled()
-            totals, since, mark = None, self.step, time.perf_counter()
+            reports, since, mark = [], self.step, time.perf_counter()
             bar.update()
             if self.stopped and not (saving or last):  # ranks agree to stop at a log line only
                 self._save()
@@ -166,15 +162,16 @@ class Trainer:
             refresh=False,
         )
 
-    def _refuse_non_finite(self, keys: list[str], bad: list[float]) -> None:
-        worst = [(step, key) for key, step in zip(keys, bad) if step >= 0]
-        if not worst:
+    def _refuse_non_finite(self, keys: list[str], table: Tensor, since: int) -> None:
+        """Stop at the first row (round) of the table with a value that is not finite."""
+        bad = (~table.isfinite()).nonzero()
+        if not len(bad):
             return
-        step, key = min(worst)
+        step, key = since + 1 + int(bad[0, 0]), keys[int(bad[0, 1])]
         player = {"d": "discriminator", "g": "generator"}.get(key[0], key)
         saved = self.last_checkpoint or "none"
         raise NonFiniteLoss(
-            f"{key} of the {player} is not finite since step {int(step)}: training stopped;"
+            f"{key} of the {player} is not finite since step {step}: training stopped;"
             f" last good checkpoint: {saved}"
         )
 

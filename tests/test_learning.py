@@ -1,5 +1,7 @@
 """GANs that provably learn: counted modes, and pictures that score better than before."""
 
+import time
+
 import pytest
 import torch
 
@@ -69,4 +71,8 @@ def test_trackers_keep_what_is_logged(tracker, tmp_path, monkeypatch):
         assert found.data.params["data"] == "ring8"
     else:
         (stored,) = folder.glob("wandb/offline-run-*/*.wandb")
+        for _ in range(150):  # W&B's own process writes the file, and may still be at it
+            if b"d_loss" in stored.read_bytes():
+                break
+            time.sleep(0.2)
         assert b"d_loss" in stored.read_bytes()

@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from ganlab.data import fetch, glyphs
+from ganlab.data import fetch, glyphs, stacked
 from ganlab.data.cache import cached, lookup, places, say, writable
 from ganlab.data.folder import folder_files, zip_files
 from ganlab.data.imageset import ImageSet
@@ -18,6 +18,7 @@ from ganlab.data.sources import SOURCES, Source, Want, pictures
 from ganlab.errors import DataError, unknown
 
 GLYPHS = {"glyphs": 1, "glyphs-color": 3}
+STACKED = {"stacked-mnist": "mnist", "stacked-glyphs": "glyphs"}
 SPLITS = ("train", "test")
 _GLYPH_OPTIONS = ("count", "seed", "characters", "typefaces")
 
@@ -46,7 +47,8 @@ def load(
         options: for files (folders, zips, emoji, celeba, lsun): ``background`` (a colour put
             under transparency, default "white") and ``damaged`` ("skip", the default, or
             "refuse"). For lsun: ``category``. For glyphs: ``count``, ``seed``, ``characters``,
-            ``typefaces`` (see :mod:`ganlab.data.glyphs`).
+            ``typefaces`` (see :mod:`ganlab.data.glyphs`). For stacks: ``count``, ``seed``
+            (see :mod:`ganlab.data.stacked`).
 
     Returns:
         The set; its ``note`` says what was skipped or replaced.
@@ -68,6 +70,9 @@ def load(
     if name in GLYPHS:
         _check_options(name, options, _GLYPH_OPTIONS)
         return _glyphs(name, size, channels, split, limit, options)
+    if name in STACKED:
+        _check_options(name, options, ("count", "seed"))
+        return _stacked(name, size, channels, split, root, limit, **options)
     if name in SOURCES:
         return _named(SOURCES[name], size, channels, split, root, limit, options)
     return _path(name, size or 64, channels or 3, split, limit, options)
@@ -95,6 +100,26 @@ def _glyphs(
         size=size or 32, channels=channels or GLYPHS[name], split=split, count=count, **options
     )
     return replace(made, name=name)
+
+
+def _stacked(
+    name: str,
+    size: int | None,
+    channels: int | None,
+    split: str,
+    root: str | os.PathLike | None,
+    limit: int | None,
+    count: int | None = None,
+    seed: int = 0,
+) -> ImageSet:
+    """Stacks of the digits of the same split; the splits' seeds have nothing in common."""
+    if channels == 1:
+        raise DataError(f"{name} is made of three channels: leave channels out, or give 3")
+    kind: dict[str, Any] = {"characters": stacked.DIGITS} if STACKED[name] in GLYPHS else {}
+    digits = load(STACKED[name], size=size, channels=1, split=split, root=root, **kind)
+    count = stacked.COUNTS[split] if count is None else count
+    count = count if limit is None else min(count, limit)
+    return stacked.stack(digits, count, 2 * seed + (split == "test"), name)
 
 
 def _named(
@@ -195,7 +220,7 @@ def _path(
         elif len(path.parts) > 1 or name.startswith((".", "~")):
             raise DataError(f"there is no folder or zip {path}")
         else:
-            known = [*GLYPHS, *SOURCES, "folder:PATH", "zip:PATH"]
+            known = [*GLYPHS, *STACKED, *SOURCES, "folder:PATH", "zip:PATH"]
             raise DataError(unknown("data set", name, known))
     _check_options(f"a {kind}", options, ("background", "damaged"))
     want = Want(size, channels, split, limit, **options)
@@ -230,4 +255,11 @@ def available(root: str | os.PathLike | None = None) -> list[dict[str, Any]]:
                 "here": "yes" if here else "no",
             }
         )  # fmt: skip
+    known = {row["name"]: row for row in rows}
+    for name, digits in STACKED.items():
+        of = f"three of {digits}; {known[digits]['licence']}"
+        rows.append(
+            known[digits]
+            | {"name": name, "channels": 3, "count": stacked.COUNTS["train"], "source": of}
+        )
     return rows

@@ -12,6 +12,7 @@ from typing import Any
 
 import torch
 
+from ganlab.data.imageset import to_float
 from ganlab.errors import DataError
 
 
@@ -98,7 +99,7 @@ class Stream:
 
     def _prepare(self, batch: torch.Tensor, mirrored: torch.Tensor | None) -> torch.Tensor:
         if batch.dtype == torch.uint8:
-            batch = batch.float().div_(127.5).sub_(1)
+            batch = to_float(batch)
         if mirrored is not None:
             batch = torch.where(mirrored.view(-1, 1, 1, 1), batch.flip(-1), batch)
         return batch

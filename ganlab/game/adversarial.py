@@ -1,23 +1,32 @@
 """Generator against discriminator: one round, and nothing that it does not need.
 
 Discriminator's step: one generator forward without a graph, discriminator forward and backward
-on real and on generated. Generator's step: generator forward and backward, discriminator
-forward, and backward towards its input only. `benchmarks/throughput.py` and the tests count
-the passes.
+on real and on generated, in one pass where samples do not see each other. Generator's step:
+generator forward and backward, discriminator forward, and backward towards its input only.
+Penalties join the pass that the loss makes anyway. The tests count the passes.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+from torch.nn.utils import parametrize
 
 from ganlab import ranks
+from ganlab.augment import InstanceNoise, Transform
+from ganlab.errors import RecipeError
 from ganlab.game.player import Player
+from ganlab.game.tricks import Pool, flip_labels, histogram, top, total_of, unrolled, whole
 from ganlab.losses import Objective
+from ganlab.models.layers import MinibatchDiscrimination, MinibatchStd
+from ganlab.penalties import Judged, Penalty
+
+#: Layers through which the samples of a batch see each other.
+MIXING = (nn.modules.batchnorm._BatchNorm, MinibatchStd, MinibatchDiscrimination)
 
 
 class AdversarialGame:
@@ -28,12 +37,24 @@ class AdversarialGame:
         discriminator: its network maps a batch to logits (B,).
         objective: what each minimises.
         d_steps: discriminator steps per generator step (k in Algorithm 1).
+        g_steps: generator steps per round.
         share_forward: use one generator forward for both steps. The generator then answers
-            the discriminator that it has just trained, on the same pictures; a forward pass
-            is saved.
+            the discriminator that it has just trained, on the same pictures.
         accumulate: split each batch into this many parts and add up their gradients.
         precision: "fp32" or "bf16" (autocast; weights and optimiser stay fp32).
         seed: of the latent vectors.
+        penalties: added to the loss of the side that each names.
+        clip: bound on D's weights after each of its steps (WGAN's clipping); 0 for none.
+        augment: what D sees in place of a picture, in both steps (`ganlab.augment`).
+        instance_noise: standard deviation of noise on all that D sees, falling to 0.
+        label_flip: probability that a pair of labels is exchanged in D's loss.
+        top_k: share of generated samples that G learns from in the end, falling from 1.
+        pool: generated pictures kept from the past and shown again; 0 for none.
+        unroll: updates of D that G looks ahead (for small networks).
+        horizon: rounds over which `instance_noise` and `top_k` run.
+
+    Raises:
+        RecipeError: parts that do not go together.
 
     The random state of the latent vectors belongs to the game and is part of its state. Ranks
     draw the same global batch of latent vectors and take their own part.
@@ -49,14 +70,34 @@ class AdversarialGame:
         accumulate: int = 1,
         precision: str = "fp32",
         seed: int = 0,
+        *,
+        g_steps: int = 1,
+        penalties: Sequence[Penalty] = (),
+        clip: float = 0.0,
+        augment: Transform | None = None,
+        instance_noise: float = 0.0,
+        label_flip: float = 0.0,
+        top_k: float = 1.0,
+        pool: int = 0,
+        unroll: int = 0,
+        horizon: int = 1,
     ) -> None:
         self.generator, self.discriminator = generator, discriminator
         self.objective, self.d_steps, self.accumulate = objective, d_steps, accumulate
-        self.share_forward = share_forward
-        self.precision = precision
+        self.g_steps, self.share_forward, self.precision = g_steps, share_forward, precision
         self.device = next(generator.network.parameters()).device
         self.noise = torch.Generator(self.device).manual_seed(seed)
         self.logits: tuple[Tensor, Tensor] | None = None
+        self.penalties, self.clip, self.augment = tuple(penalties), clip, augment
+        self.label_flip, self.top_k, self.unroll = label_flip, top_k, unroll
+        self.instance_noise = InstanceNoise(instance_noise) if instance_noise else None
+        self.pool = Pool(pool, self.noise) if pool else None
+        self.horizon, self.rounds = horizon, 0
+        layers = list(discriminator.network.modules())
+        self._joint = not any(isinstance(m, MIXING) for m in layers)
+        self._cached = any(parametrize.is_parametrized(m) for m in layers)
+        if unroll and self.penalties:
+            raise RecipeError("unroll: not with penalties, which the unrolled steps leave out")
 
     @property
     def players(self) -> tuple[Player, ...]:
@@ -74,12 +115,16 @@ class AdversarialGame:
             return torch.autocast(self.device.type, torch.bfloat16)
         return nullcontext()
 
+    def _pass(self) -> Any:
+        """Around D's passes of a step: normalised weights are computed once in it."""
+        return parametrize.cached() if self._cached else nullcontext()
+
     def round(self, stream: Iterator[Tensor]) -> dict[str, Tensor]:
         """Play one round on batches from `stream`.
 
         Returns:
-            Scalars on the device: `d_loss`, `g_loss`, and the means of D on real and generated
-            pictures, `d_real` and `d_fake`, as probabilities.
+            Scalars on the device: `d_loss` and `g_loss` with their penalties, and the means of
+            σ(logit) on real and generated pictures, `d_real` and `d_fake`.
         """
         for network in (self.generator.network, self.discriminator.network):
             if not network.training:
@@ -88,7 +133,9 @@ class AdversarialGame:
             real = next(stream)
             fakes = self._fakes(len(real), keep_graph=self.share_forward and i == self.d_steps - 1)
             report = self._d_step(real, fakes)
-        report |= self._g_step(real, fakes if self.share_forward else None)
+        for i in range(self.g_steps):
+            report |= self._g_step(real, fakes if self.share_forward and i == 0 else None)
+        self.rounds += 1
         return report
 
     def _fakes(self, n: int, keep_graph: bool) -> list[Tensor]:
@@ -97,47 +144,125 @@ class AdversarialGame:
         with torch.set_grad_enabled(keep_graph), self._autocast():
             return [self.generator.network(part) for part in z.chunk(self.accumulate)]
 
-    def _d_step(self, real: Tensor, fakes: list[Tensor]) -> dict[str, Tensor]:
+    def seen(self, x: Tensor) -> Tensor:
+        """What D is shown in place of `x`: augmented, with instance noise."""
+        if self.augment is not None:
+            x = self.augment(x)
+        if self.instance_noise is not None:
+            x = self.instance_noise(x, self.rounds / self.horizon)
+        return x
+
+    def judge(self, real: Tensor, fake: Tensor, due: Sequence[Penalty] = ()) -> Judged:
+        """D's logits of two batches, with what the penalties `due` need to differentiate."""
         network = self.discriminator.network
+        needs = frozenset[str]().union(*(p.needs for p in due))
+        real = real.detach().requires_grad_("real" in needs)
+        fake = fake.detach().requires_grad_("generated" in needs)
+        with self._autocast():
+            if self._joint and not needs:
+                both = network(torch.cat([real, fake.to(real.dtype)])).float()
+                a_real, a_fake = both.chunk(2)
+            else:
+                a_real, a_fake = network(real).float(), network(fake).float()
+        return Judged(network, real, fake, a_real, a_fake)
+
+    def d_objective(self, judged: Judged, due: Sequence[Penalty] = ()) -> Tensor:
+        """D's loss and the penalties due."""
+        a_real, a_fake = judged.a_real, judged.a_fake
+        if self.label_flip:
+            a_real, a_fake = flip_labels(a_real, a_fake, self.label_flip)
+        loss = self.objective.d_loss(a_real, a_fake)
+        for p in due:
+            with self._autocast():
+                loss = loss + p(judged)
+        return loss
+
+    def _due(self, side: str, step: int) -> list[Penalty]:
+        return [p for p in self.penalties if p.side == side and p.due(step)]
+
+    def _d_step(self, real: Tensor, fakes: list[Tensor]) -> dict[str, Tensor]:
+        due = self._due("d", self.discriminator.steps)
         parts = real.chunk(self.accumulate)
         total, on_real, on_fake = [], [], []
         for x, fake in zip(parts, fakes, strict=True):
-            with self._autocast():
-                a_real, a_fake = network(x).float(), network(fake.detach()).float()
-            loss = self.objective.d_loss(a_real, a_fake)
+            fake = self.pool(fake) if self.pool is not None else fake.detach()
+            with self._pass():
+                judged = self.judge(self.seen(x), self.seen(fake), due)
+                loss = self.d_objective(judged, due)
             share = len(x) / len(real)
-            (loss * share if len(parts) > 1 else loss).backward()
+            # Towards the weights alone: pictures that a penalty differentiates need no gradient.
+            (loss * share if len(parts) > 1 else loss).backward(inputs=self.discriminator.weights)
             total.append(loss.detach() * share)
-            on_real.append(a_real.detach())
-            on_fake.append(a_fake.detach())
+            on_real.append(judged.a_real.detach())
+            on_fake.append(judged.a_fake.detach())
         self.discriminator.step(len(real) * ranks.size())
-        self.logits = torch.cat(on_real), torch.cat(on_fake)
-        return {
-            "d_loss": torch.stack(total).sum(),
-            "d_real": self.logits[0].sigmoid().mean(),
-            "d_fake": self.logits[1].sigmoid().mean(),
-        }
+        if self.clip:
+            self.discriminator.clip(self.clip)
+        self.logits = whole(on_real), whole(on_fake)
+        means = torch.stack(self.logits).sigmoid().mean(1)
+        return {"d_loss": total_of(total), "d_real": means[0], "d_fake": means[1]}
 
     def _g_step(self, real: Tensor, fakes: list[Tensor] | None) -> dict[str, Tensor]:
+        due = self._due("g", self.generator.steps)
         parts = real.chunk(self.accumulate)
         if fakes is None:
             latents = self.latent(len(real)).chunk(self.accumulate)
         total = []
-        with self.discriminator.frozen():
-            for i, x in enumerate(parts):
-                with self._autocast():
-                    fake = fakes[i] if fakes else self.generator.network(latents[i])
-                    a_fake = self.discriminator.network(fake).float()
-                    a_real = None
-                    if self.objective.needs_real:
-                        with torch.no_grad():
-                            a_real = self.discriminator.network(x).float()
-                loss = self.objective.g_loss(a_fake, a_real)
+        for i, x in enumerate(parts):
+            with self._autocast():
+                fake = self.seen(fakes[i] if fakes else self.generator.network(latents[i]))
+            ahead = self._look_ahead(x, fake) if self.unroll else None
+            with self.discriminator.frozen():
+                loss = self._g_objective(x, fake, due, ahead)
                 share = len(x) / len(real)
                 (loss * share if len(parts) > 1 else loss).backward()
-                total.append(loss.detach() * share)
+            total.append(loss.detach() * share)
+        if self.unroll:  # the unrolled steps reach D's own weights: not its turn
+            self.discriminator.clear()
         self.generator.step(len(real) * ranks.size())
-        return {"g_loss": torch.stack(total).sum()}
+        return {"g_loss": total_of(total)}
+
+    def _g_objective(
+        self,
+        real: Tensor,
+        fake: Tensor,
+        due: Sequence[Penalty],
+        weights: dict[str, Tensor] | None,
+    ) -> Tensor:
+        """G's loss and the penalties due; `weights` are D's after unrolling."""
+        network: Any = self.discriminator.network
+        a_real = None
+        with self._autocast(), self._pass():
+            if weights is None:
+                a_fake = network(fake).float()
+            else:
+                a_fake = torch.func.functional_call(network, weights, (fake,)).float()
+            if self.objective.needs_real or due:
+                real = self.seen(real)
+            if self.objective.needs_real:
+                with torch.no_grad():
+                    a_real = network(real).float()
+        judged = Judged(network, real, fake, a_fake, a_fake, learner=self.generator.network)
+        if self.top_k < 1:
+            share = 1 - (1 - self.top_k) * min(1.0, self.rounds / self.horizon)
+            a_fake, a_real = top(a_fake, a_real, share)
+        loss = self.objective.g_loss(a_fake, a_real)
+        for p in due:
+            with self._autocast():
+                loss = loss + p(judged)
+        return loss
+
+    def _look_ahead(self, real: Tensor, fake: Tensor) -> dict[str, Tensor]:
+        d = self.discriminator
+        seen = self.seen(real)
+
+        def loss_of(weights: dict[str, Tensor]) -> Tensor:
+            with self._autocast():
+                a_real = torch.func.functional_call(d.network, weights, (seen,)).float()
+                a_fake = torch.func.functional_call(d.network, weights, (fake,)).float()
+            return self.objective.d_loss(a_real, a_fake)
+
+        return unrolled(d.network, d.optimizer, d.steps, loss_of, self.unroll)
 
     @torch.no_grad()
     def sample(self, z: Tensor) -> Tensor:
@@ -151,18 +276,16 @@ class AdversarialGame:
 
     def confidence(self, bins: int = 20) -> dict[str, list[float]]:
         """Histogram of D on the last batch, real and generated: shares over `bins` of [0, 1]."""
-        if self.logits is None:
-            return {}
-        shares = {}
-        for key, a in zip(("real", "fake"), self.logits, strict=True):
-            counts = torch.histc(a.sigmoid(), bins, 0, 1)
-            shares[key] = [round(v, 4) for v in (counts / counts.sum()).tolist()]
-        return shares
+        return {} if self.logits is None else histogram(*self.logits, bins)
 
     def state_dict(self) -> dict[str, Any]:
         """Both players and the random state of the latent vectors."""
         state: dict[str, Any] = {player.name: player.state_dict() for player in self.players}
         state["noise"] = self.noise.get_state()
+        state["rounds"] = self.rounds
+        state["penalties"] = [p.state_dict() for p in self.penalties]
+        if self.pool is not None:
+            state["pool"] = self.pool.state_dict()
         return state
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -170,3 +293,8 @@ class AdversarialGame:
         for player in self.players:
             player.load_state_dict(state[player.name])
         self.noise.set_state(state["noise"].cpu())
+        self.rounds = state["rounds"]
+        for p, of_p in zip(self.penalties, state["penalties"], strict=True):
+            p.load_state_dict(of_p)
+        if self.pool is not None:
+            self.pool.load_state_dict(state["pool"])

@@ -17,6 +17,11 @@ from torch import Tensor
 
 from ganlab.game.adversarial import AdversarialGame
 
+EACH_D_STEP = (
+    *("d real", "d generated", "d real and generated", "d penalised"),
+    *("d update", "g forward"),
+)
+
 
 def needed_passes(game: AdversarialGame, real: Tensor) -> dict[str, Callable[[], object]]:
     """The passes of one round on copies of the networks, each a function without arguments.
@@ -26,7 +31,7 @@ def needed_passes(game: AdversarialGame, real: Tensor) -> dict[str, Callable[[],
         real: one batch, (B, ...).
 
     Returns:
-        Names to functions; `d real` and `d generated` stand for `d_steps` passes each.
+        Names to functions; those of the discriminator's step stand for `d_steps` passes each.
     """
     g = copy.deepcopy(game.generator.network).train()
     d = copy.deepcopy(game.discriminator.network).train()
@@ -58,16 +63,33 @@ def needed_passes(game: AdversarialGame, real: Tensor) -> dict[str, Callable[[],
             logits = frozen(x)
         return torch.autograd.grad(logits.float().mean(), x)
 
-    passes: dict[str, Callable[[], object]] = {
+    twin = copy.copy(game)  # the same rules, played on the copies
+    twin.discriminator = copy.copy(game.discriminator)
+    twin.discriminator.network = d
+    twin.penalties = tuple(copy.deepcopy(p) for p in game.penalties)
+    due = [p for p in twin.penalties if p.side == "d"]
+
+    def penalised() -> object:
+        with twin._pass():
+            judged = twin.judge(real, fake, due)
+            loss = twin.d_objective(judged, due)
+        return torch.autograd.grad(loss, parameters_d)
+
+    separate: dict[str, Callable[[], object]] = {
         "d real": lambda: judge(real),
         "d generated": lambda: judge(fake),
-        "g forward and backward": create,
-        "d towards its input": guide,
-        "d update": _update(game.discriminator.optimizer, parameters_d),
-        "g update": _update(game.generator.optimizer, parameters_g),
     }
-    if not game.share_forward:
-        passes["g forward"] = generate
+    if due:
+        separate = {"d penalised": penalised}
+    elif game._joint:
+        both = torch.cat([real, fake.to(real.dtype)])
+        separate = {"d real and generated": lambda: judge(both)}
+    passes: dict[str, Callable[[], object]] = {} if game.share_forward else {"g forward": generate}
+    passes |= separate
+    passes["d update"] = _update(game.discriminator.optimizer, parameters_d)
+    passes["g forward and backward"] = create
+    passes["d towards its input"] = guide
+    passes["g update"] = _update(game.generator.optimizer, parameters_g)
     return passes
 
 
@@ -93,19 +115,21 @@ def ideal_seconds(game: AdversarialGame, real: Tensor, repeats: int = 5) -> floa
 def _time(
     passes: dict[str, Callable[[], object]], d_steps: int, device: torch.device, repeats: int
 ) -> float:
-    total = 0.0
-    for name, run in passes.items():
-        times = []
-        for i in range(repeats + 1):
+    # In turn, as in a round: repeated back to back, a pass would find its weights in a cache
+    # that the other passes empty.
+    times: dict[str, list[float]] = {name: [] for name in passes}
+    for _ in range(repeats + 1):
+        for name, run in passes.items():
             _wait(device)
             start = time.perf_counter()
             run()
             _wait(device)
-            if i:  # the first call warms up
-                times.append(time.perf_counter() - start)
-        discriminators = name in ("d real", "d generated", "d update", "g forward")
-        total += statistics.median(times) * (d_steps if discriminators else 1)
-    return total
+            times[name].append(time.perf_counter() - start)
+    # The first turn warms up.
+    return sum(
+        statistics.median(values[1:]) * (d_steps if name in EACH_D_STEP else 1)
+        for name, values in times.items()
+    )
 
 
 def _wait(device: torch.device) -> None:

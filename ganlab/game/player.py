@@ -33,7 +33,7 @@ class Average:
         # Looked up once: walking a module tree each round costs more than the average itself.
         self._mine: list[Tensor] = list(self.network.parameters())
         self._theirs = [p.detach() for p in network.parameters()]
-        self._buffers = list(zip(self.network.buffers(), network.buffers(), strict=True))
+        self._buffers = list(self.network.buffers()), list(network.buffers())
 
     @torch.no_grad()
     def update(self, images: int) -> None:
@@ -44,8 +44,8 @@ class Average:
             half_life = min(half_life, self.ramp * self.images)
         decay = 0.5 ** (images / max(half_life, 1e-8))
         torch._foreach_lerp_(self._mine, self._theirs, 1 - decay)
-        for mine, theirs in self._buffers:
-            mine.copy_(theirs)
+        if self._buffers[0]:
+            torch._foreach_copy_(*self._buffers)
 
     def state_dict(self) -> dict[str, Any]:
         """Weights and images seen."""
@@ -83,7 +83,7 @@ class Player:
         self.steps = 0
         self.average = Average(network, half_life, ramp) if half_life else None
         self._rates = [group["lr"] for group in optimizer.param_groups]
-        self._parameters = [p for p in network.parameters() if p.requires_grad]
+        self.weights: list[Tensor] = [p for p in network.parameters() if p.requires_grad]
 
     @property
     def best(self) -> nn.Module:
@@ -93,13 +93,19 @@ class Player:
     @contextmanager
     def frozen(self) -> Iterator[None]:
         """No gradient reaches the weights inside; they flow through to the input."""
-        for p in self._parameters:
+        for p in self.weights:
             p.requires_grad_(False)
         try:
             yield
         finally:
-            for p in self._parameters:
+            for p in self.weights:
                 p.requires_grad_(True)
+
+    @torch.no_grad()
+    def clip(self, bound: float) -> None:
+        """Clamp every weight to [-bound, bound] (Arjovsky et al. 2017, Algorithm 1, line 7)."""
+        torch._foreach_clamp_min_(self.weights, -bound)
+        torch._foreach_clamp_max_(self.weights, bound)
 
     def step(self, images: int) -> None:
         """Apply the gradients that have piled up, then clear them.
@@ -107,16 +113,21 @@ class Player:
         Args:
             images: seen in this step by all ranks; drives the running average.
         """
-        ranks.average(p.grad for p in self._parameters if p.grad is not None)
+        ranks.average(p.grad for p in self.weights if p.grad is not None)
         if self.schedule is not None:
             factor = self.schedule(self.steps)
             for group, rate in zip(self.optimizer.param_groups, self._rates, strict=True):
                 group["lr"] = rate * factor
         self.optimizer.step()
-        self.optimizer.zero_grad(set_to_none=True)
+        self.clear()
         self.steps += 1
         if self.average is not None:
             self.average.update(images)
+
+    def clear(self) -> None:
+        """Forget the gradients: `zero_grad` without its bookkeeping, which costs more."""
+        for p in self.weights:
+            p.grad = None
 
     def state_dict(self) -> dict[str, Any]:
         """All that a checkpoint must hold of this side."""

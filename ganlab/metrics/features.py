@@ -18,6 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from ganlab import checkpoint, progress
+from ganlab.data.imageset import to_float
 from ganlab.errors import CheckpointError
 
 DIMS = 64
@@ -81,16 +82,18 @@ class Classifier:
         """(N, C, H, W) in [-1, 1], or uint8 -> (N, 64) float64 on the CPU."""
         parts = []
         for part in images.split(batch):
-            x = part.to(self.device)
-            x = x.float() / 127.5 - 1 if x.dtype == torch.uint8 else x
-            parts.append(self.network.features(x).double().cpu())
+            parts.append(self.network.features(self._floats(part)).double().cpu())
         return torch.cat(parts)
 
     @torch.no_grad()
     def predict(self, images: Tensor, batch: int = 256) -> Tensor:
-        """(N, C, H, W) in [-1, 1] -> (N, classes) probabilities on the CPU."""
-        parts = [self.network(p.to(self.device)).softmax(1).cpu() for p in images.split(batch)]
+        """(N, C, H, W) in [-1, 1], or uint8 -> (N, classes) probabilities on the CPU."""
+        parts = [self.network(self._floats(p)).softmax(1).cpu() for p in images.split(batch)]
         return torch.cat(parts)
+
+    def _floats(self, images: Tensor) -> Tensor:
+        images = images.to(self.device)
+        return to_float(images) if images.dtype == torch.uint8 else images
 
 
 def cache_folder() -> Path:
@@ -101,7 +104,9 @@ def cache_folder() -> Path:
     return Path(root) / "classifiers"
 
 
-def classifier(data: Any, device: torch.device | str = "cpu", seed: int = 0) -> Classifier:
+def classifier(
+    data: Any, device: torch.device | str = "cpu", seed: int = 0, steps: int | None = None
+) -> Classifier:
     """The classifier of a data set: from the cache, or trained now (about half a minute on a CPU).
 
     Args:
@@ -109,13 +114,15 @@ def classifier(data: Any, device: torch.device | str = "cpu", seed: int = 0) -> 
             turns a picture was rotated (Gidaris et al. 2018), which needs no labels.
         device: where to train and use it.
         seed: of weights and batches; the result is the same every time on one machine.
+        steps: of training, with 128 pictures each; by default `STEPS`.
     """
+    steps = STEPS if steps is None else steps
     device = torch.device(device)
     x = torch.as_tensor(data.images[:4096])
     about = {
         "version": VERSION,
         "seed": seed,
-        "steps": STEPS,
+        "steps": steps,
         "count": len(data),
         "shape": list(data.shape),
         "classes": len(data.classes),
@@ -132,7 +139,7 @@ def classifier(data: Any, device: torch.device | str = "cpu", seed: int = 0) -> 
         network.load_state_dict(state["network"])
         accuracy = state["accuracy"]
     except CheckpointError:
-        accuracy = _train(network, data, labelled, device, seed)
+        accuracy = _train(network, data, labelled, device, seed, steps)
         checkpoint.write({"network": network.state_dict(), "accuracy": accuracy}, path)
     network.to(device).eval()
     return Classifier(network, task, accuracy, weights_fingerprint(network), device)
@@ -147,7 +154,9 @@ def weights_fingerprint(network: nn.Module) -> str:
     return digest.hexdigest()[:12]
 
 
-def _train(network: Network, data: Any, labelled: bool, device: torch.device, seed: int) -> float:
+def _train(
+    network: Network, data: Any, labelled: bool, device: torch.device, seed: int, steps: int
+) -> float:
     """Train in place with Adam and a linear decay; returns held-out accuracy."""
     draw = torch.Generator().manual_seed(seed)
     order = torch.randperm(len(data), generator=draw)
@@ -160,9 +169,9 @@ def _train(network: Network, data: Any, labelled: bool, device: torch.device, se
                 module.reset_parameters()  # type: ignore[operator]
     network.to(device).train()
     optimizer = torch.optim.Adam(network.parameters(), 2e-3)
-    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda s: 1 - s / STEPS)
-    bar = progress.bar(STEPS, "classifier for the score")
-    for _ in range(STEPS):
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda s: 1 - s / steps)
+    bar = progress.bar(steps, "classifier for the score")
+    for _ in range(steps):
         pick = learn[torch.randint(len(learn), (BATCH,), generator=draw)]
         x, y = _examples(data, pick, labelled, draw)
         loss = nn.functional.cross_entropy(network(x.to(device)), y.to(device))

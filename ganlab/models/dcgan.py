@@ -12,9 +12,11 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from ganlab.errors import RecipeError
+from ganlab.errors import RecipeError, unknown
+from ganlab.models import layers as shared
 
 SIZES = (16, 32, 64, 128)
+NORMS = ("batch", "layer", "spectral", "none")
 
 
 def initialise(module: nn.Module, std: float = 0.02) -> None:
@@ -47,9 +49,11 @@ class Generator(nn.Module):
         width: channels before the last layer; they double towards 4x4.
         batch_norm: off for the ablation of chapter 4.
         upsample: "transposed", or "nearest" (resize, then 3x3 convolution), for the ablation.
+        norm: None, or "spectral": every convolution spectrally normalised, beside BatchNorm
+            (Zhang et al. 2019, Sec. 4.1).
 
     Raises:
-        RecipeError: the size is not supported.
+        RecipeError: the size is not supported, or `norm` or `upsample` is unknown.
     """
 
     def __init__(
@@ -60,8 +64,11 @@ class Generator(nn.Module):
         width: int = 128,
         batch_norm: bool = True,
         upsample: str = "transposed",
+        norm: str | None = None,
     ) -> None:
         super().__init__()
+        if norm not in (None, "spectral"):
+            raise RecipeError(unknown("norm", norm, ("spectral",)))
         stages = _stages(size)
         self.size, self.channels, self.latent = size, channels, latent
         wide = width * 2 ** (stages - 1)
@@ -75,6 +82,8 @@ class Generator(nn.Module):
             wide = out
         self.layers = nn.Sequential(*layers, nn.Tanh())
         self.apply(initialise)
+        if norm == "spectral":
+            shared.spectral(self)
 
     def forward(self, z: Tensor) -> Tensor:
         """(B, latent) -> (B, C, size, size) in [-1, 1]."""
@@ -111,9 +120,13 @@ class Discriminator(nn.Module):
         batch_norm: off for the ablation of chapter 4.
         activation: "leaky" or "relu", for the ablation.
         pool: halve by average pooling instead of a stride, for the ablation.
+        norm: "batch", "layer" (over all of a sample's features), "spectral" (every convolution,
+            in place of BatchNorm) or "none"; None leaves it to `batch_norm`.
+        minibatch: None, "stddev" or "discrimination": what the last layer also learns about
+            the rest of the batch (`ganlab.models.layers`).
 
     Raises:
-        RecipeError: the size is not supported.
+        RecipeError: the size is not supported, or an option's value is unknown.
     """
 
     def __init__(
@@ -124,26 +137,49 @@ class Discriminator(nn.Module):
         batch_norm: bool = True,
         activation: str = "leaky",
         pool: bool = False,
+        norm: str | None = None,
+        minibatch: str | None = None,
     ) -> None:
         super().__init__()
+        norm = norm or ("batch" if batch_norm else "none")
+        if norm not in NORMS:
+            raise RecipeError(unknown("norm", norm, NORMS))
+        bias = norm != "batch"
         if activation not in ("leaky", "relu"):
             raise RecipeError(f"activation must be 'leaky' or 'relu', not '{activation}'")
         layers: list[nn.Module] = []
         before, wide = channels, width
         for i in range(_stages(size)):
-            normed = batch_norm and i > 0
             if pool:
-                layers += [nn.Conv2d(before, wide, 3, 1, 1, bias=not batch_norm), nn.AvgPool2d(2)]
+                layers += [nn.Conv2d(before, wide, 3, 1, 1, bias=bias), nn.AvgPool2d(2)]
             else:
-                layers.append(nn.Conv2d(before, wide, 4, 2, 1, bias=not batch_norm))
-            if normed:
+                layers.append(nn.Conv2d(before, wide, 4, 2, 1, bias=bias))
+            if norm == "batch" and i > 0:
                 layers.append(nn.BatchNorm2d(wide))
+            elif norm == "layer" and i > 0:
+                layers.append(nn.GroupNorm(1, wide))
             leaky = activation == "leaky"
             layers.append(nn.LeakyReLU(0.2, inplace=True) if leaky else nn.ReLU(inplace=True))
             before, wide = wide, wide * 2
-        self.layers = nn.Sequential(*layers, nn.Conv2d(before, 1, 4, bias=not batch_norm))
+        if minibatch == "discrimination":  # compares whole samples, not places in them
+            layers.append(nn.Flatten())
+            layer, added = shared.minibatch(minibatch, before * 16)
+            layers += [layer, nn.Linear(before * 16 + added, 1, bias=bias)]
+        else:
+            if minibatch:
+                layer, added = shared.minibatch(minibatch, before)
+                layers.append(layer)
+                before += added
+            layers.append(nn.Conv2d(before, 1, 4, bias=bias))
+        self.layers = nn.Sequential(*layers)
         self.apply(initialise)
+        if norm == "spectral":
+            shared.spectral(self)
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, C, size, size) -> (B,) logits."""
         return self.layers(x).flatten()
+
+    def features(self, x: Tensor) -> Tensor:
+        """(B, C, size, size) -> (B, F): what the last layer reads."""
+        return shared.features(self.layers, x)

@@ -1,10 +1,4 @@
-"""Complete named experiments: data, networks, game and schedule, as plain data.
-
-A recipe prints, compares, saves as JSON and can be overridden field by field:
-
-    recipe("dcgan-mnist", steps=500)
-    recipe("dcgan-mnist", **parse_settings(["generator.width=64", "g_lr=1e-4"]))
-"""
+"""What an experiment is, as plain data."""
 
 from __future__ import annotations
 
@@ -22,6 +16,21 @@ from ganlab.errors import RecipeError, unknown
 FREE = ("name", "about", "steps", "log_every", "sample_every", "checkpoint_every", "samples")
 
 
+POSITIVE = (
+    *("batch", "accumulate", "d_steps", "g_steps", "pack", "steps", "log_every", "samples"),
+    *("g_lr", "d_lr", "ramp"),
+)
+NOT_NEGATIVE = ["clip", "half_life", "instance_noise", "label_flip", "pool", "unroll"]
+CHOICES = {
+    "network": ("dcgan", "mlp", "resnet", "modern"),
+    "schedule": ("constant", "linear", "cosine"),
+    "precision": ("auto", "fp32", "bf16"),
+    "optimizer": ("adam", "rmsprop", "sgd"),
+}
+#: Fields that are dicts: changes are merged in, and a value of None takes an entry out.
+OPTIONS = ("generator", "discriminator", "objective_options", "penalties")
+
+
 @dataclass(frozen=True)
 class Recipe:
     """One experiment as plain data.
@@ -32,15 +41,28 @@ class Recipe:
             of points such as "ring8".
         size, channels: of the pictures; None leaves the set's own.
         flip: mirror the pictures at random.
-        network: family of both networks: "dcgan" or "mlp".
+        network: family of both networks: "dcgan", "mlp", "resnet" or "modern".
         generator, discriminator: options of the networks (`ganlab.models`).
         objective, objective_options: see `ganlab.losses`.
-        d_steps: discriminator steps per round.
+        penalties: name to weight, or to a dict of options (`ganlab.penalties`); on the command
+            line `--set penalties.gp=10`.
+        d_steps, g_steps: steps of each side per round.
         share_forward: one generator forward for both steps.
         batch, accumulate: pictures a step and rank, and the parts they are split in.
-        g_lr, d_lr, betas: Adam.
-        schedule: "constant", or "linear" to 0 over `steps`.
+        optimizer: "adam", "rmsprop" or "sgd".
+        g_lr, d_lr: learning rates.
+        betas: of Adam; the first is the momentum of the other two, the second RMSProp's decay.
+        schedule: "constant", or "linear" or "cosine" to 0 over `steps`.
         half_life: of the generator's running average in images; 0 for none.
+        ramp: the half-life is at most this share of the images seen.
+        clip: bound on the discriminator's weights; 0 for none.
+        pack: samples that the discriminator judges together.
+        augment: words of `ganlab.augment` that D sees everything through, with commas between.
+        instance_noise: standard deviation of noise on all that D sees, to 0 over `steps`.
+        label_flip: probability of exchanged labels in D's loss.
+        top_k: share of samples that the generator learns from in the end, from 1 over `steps`.
+        pool: generated pictures kept and shown to D again; 0 for none.
+        unroll: updates of D that the generator looks ahead; 0 for none.
         precision: "fp32", "bf16", or "auto": bf16 where the hardware has it.
         channels_last: memory format of convolutions.
         compile: `torch.compile` both networks.
@@ -60,15 +82,27 @@ class Recipe:
     discriminator: dict[str, Any] = field(default_factory=dict)
     objective: str = "non-saturating"
     objective_options: dict[str, Any] = field(default_factory=dict)
+    penalties: dict[str, Any] = field(default_factory=dict)
     d_steps: int = 1
+    g_steps: int = 1
     share_forward: bool = False
     batch: int = 64
     accumulate: int = 1
+    optimizer: str = "adam"
     g_lr: float = 2e-4
     d_lr: float = 2e-4
     betas: tuple[float, float] = (0.5, 0.999)
     schedule: str = "constant"
     half_life: float = 5000.0
+    ramp: float = 0.1
+    clip: float = 0.0
+    pack: int = 1
+    augment: str = ""
+    instance_noise: float = 0.0
+    label_flip: float = 0.0
+    top_k: float = 1.0
+    pool: int = 0
+    unroll: int = 0
     precision: str = "auto"
     channels_last: bool = True
     compile: bool = False
@@ -80,27 +114,21 @@ class Recipe:
     samples: int = 64
 
     def __post_init__(self) -> None:
-        positive = (
-            "batch",
-            "accumulate",
-            "d_steps",
-            "steps",
-            "log_every",
-            "samples",
-            "g_lr",
-            "d_lr",
-        )
-        for key in positive:
+        for key in POSITIVE:
             if not getattr(self, key) > 0:
                 raise RecipeError(f"{key} must be positive, not {getattr(self, key)}")
-        choices = {
-            "network": ("dcgan", "mlp"),
-            "schedule": ("constant", "linear"),
-            "precision": ("auto", "fp32", "bf16"),
-        }
-        for key, allowed in choices.items():
+        for key in NOT_NEGATIVE:
+            if not getattr(self, key) >= 0:
+                raise RecipeError(f"{key} must not be negative, but is {getattr(self, key)}")
+        for key, allowed in CHOICES.items():
             if getattr(self, key) not in allowed:
                 raise RecipeError(f"{key}: " + unknown("choice", str(getattr(self, key)), allowed))
+        if not self.label_flip < 0.5:
+            raise RecipeError(f"label_flip must be below 0.5, not {self.label_flip}")
+        if not 0 < self.top_k <= 1:
+            raise RecipeError(f"top_k must be in (0, 1], not {self.top_k}")
+        if self.batch // self.accumulate % self.pack:
+            raise RecipeError(f"batch {self.batch} is not a whole number of packs of {self.pack}")
         if self.batch % self.accumulate:
             raise RecipeError(f"batch {self.batch} does not split into {self.accumulate} parts")
 
@@ -109,11 +137,16 @@ class Recipe:
         """True when the data are points of a known distribution, not pictures."""
         return self.data in toy.NAMES
 
+    @property
+    def timed(self) -> bool:
+        """True when something runs over `steps`, so that the number of steps is part of it."""
+        return self.schedule != "constant" or self.instance_noise > 0 or self.top_k < 1
+
     def identity(self) -> dict[str, Any]:
         """The fields that decide the result, flat: a checkpoint is resumed only if they agree."""
         flat: dict[str, Any] = {}
         for key, value in dataclasses.asdict(self).items():
-            if key in FREE and not (key == "steps" and self.schedule == "linear"):
+            if key in FREE and not (key == "steps" and self.timed):
                 continue
             if isinstance(value, dict):
                 flat |= {f"{key}.{k}": v for k, v in value.items()}
@@ -140,9 +173,10 @@ class Recipe:
             RecipeError: a field does not exist; the line suggests the nearest.
         """
         _known_fields(changes)
-        for key in ("generator", "discriminator", "objective_options"):
+        for key in OPTIONS:
             if key in changes:
-                changes[key] = getattr(self, key) | changes[key]
+                merged = getattr(self, key) | changes[key]
+                changes[key] = {k: v for k, v in merged.items() if v is not None}
         return dataclasses.replace(self, **changes)
 
 
@@ -185,101 +219,3 @@ def parse_settings(settings: Iterable[str]) -> dict[str, Any]:
             raise RecipeError(f"{name} takes a value of type {kind}, not {text!r}")
         changes[name] = value
     return changes
-
-
-_DCGAN = {"generator": {"width": 32}, "discriminator": {"width": 32}}
-# A generator this narrow loses to its discriminator at the published 2e-4 for both: chapter 4
-# measures what a faster generator brings.
-_SMALL = Recipe("", size=32, channels=1, g_lr=1e-3, **_DCGAN)  # type: ignore[arg-type]
-_MLP = Recipe(
-    "",
-    network="mlp",
-    size=28,
-    channels=1,
-    generator={"latent": 100, "width": 128},
-    discriminator={"width": 512},
-    steps=6000,
-    half_life=10000,
-    sample_every=1000,
-)
-_POINTS = Recipe(
-    "",
-    network="mlp",
-    size=None,
-    half_life=10000.0,
-    betas=(0.5, 0.9),
-    batch=128,
-    precision="fp32",
-    generator={"latent": 2, "width": 128, "depth": 3},
-    discriminator={"width": 128, "depth": 3},
-    g_lr=1e-3,
-    d_lr=1e-3,
-    steps=4000,
-    sample_every=500,
-)
-
-
-def _recipes() -> list[Recipe]:
-    small, points, mlps = _SMALL.with_, _POINTS.with_, _MLP.with_
-    wide = {"generator": {"width": 64}, "discriminator": {"width": 64}}
-    return [
-        points(name="mlp-ring", data="ring8", about="8 Gaussians on a ring"),
-        points(name="mlp-grid", data="grid25", steps=8000, about="25 Gaussians on a grid"),
-        points(name="mlp-moons", data="moons", about="two interleaved half circles"),
-        mlps(name="mlp-glyphs", data="glyphs", about="the first GAN, on drawn characters"),
-        mlps(name="mlp-mnist", data="mnist", about="the first GAN, on handwritten digits"),
-        small(name="dcgan-glyphs", data="glyphs", about="drawn characters; needs no download"),
-        small(
-            name="dcgan-glyphs-color",
-            data="glyphs-color",
-            channels=3,
-            about="drawn characters in colour; needs no download",
-        ),
-        small(name="dcgan-mnist", data="mnist", about="handwritten digits, minutes on a laptop"),
-        small(name="dcgan-fashion", data="fashion-mnist", flip=True, about="clothes"),
-        small(
-            name="dcgan-emoji",
-            data="emoji",
-            size=64,
-            channels=3,
-            flip=True,
-            steps=10000,
-            about="3,583 emoji at 64 px",
-        ),
-        small(
-            name="dcgan-cifar10",
-            data="cifar10",
-            channels=3,
-            flip=True,
-            steps=20000,
-            **wide,
-            about="small colour photographs",
-        ),
-        small(
-            name="dcgan-celeba",
-            data="celeba",
-            size=64,
-            channels=3,
-            flip=True,
-            batch=128,
-            steps=50000,
-            generator={"width": 128},
-            discriminator={"width": 128},
-            g_lr=2e-4,
-            about="faces, with the published 64 px networks; for a GPU",
-        ),
-    ]
-
-
-RECIPES: dict[str, Recipe] = {r.name: r for r in _recipes()}
-
-
-def recipe(name: str, **changes: Any) -> Recipe:
-    """The recipe of that name, with fields changed.
-
-    Raises:
-        RecipeError: no such recipe or field; the line suggests the nearest.
-    """
-    if name not in RECIPES:
-        raise RecipeError(unknown("recipe", name, RECIPES))
-    return RECIPES[name].with_(**changes)
