@@ -12,17 +12,9 @@ from torch import Tensor
 from ganlab.lab.checks import Fail, check
 
 
-def _started(value: Any) -> Any:
-    """The value, unless it is the starter's dots: then there is no answer to judge yet."""
-    parts = value if isinstance(value, tuple | list) else (value,)
-    if value is None or any(part is Ellipsis for part in parts):
-        raise NotImplementedError
-    return value
-
-
 def _tensor(value: Any, shape: tuple[int, ...], what: str) -> Tensor:
     """`value` as a float64 tensor of that shape, or a diagnosis."""
-    if not isinstance(_started(value), Tensor):
+    if not isinstance(value, Tensor):
         raise Fail(f"{what} must be a tensor; you returned {type(value).__name__}")
     if tuple(value.shape) != shape:
         raise Fail(f"{what} must have the shape {shape}; yours has {tuple(value.shape)}")
@@ -80,7 +72,7 @@ def _(score: Callable[[Tensor, Tensor, float], tuple[int, float]]) -> str:
     centers = torch.tensor([[0.0, 0.0], [10.0, 0.0], [0.0, 10.0], [10.0, 10.0]])
     places = [(0, 0.2), (0, 0.7), (0, 1.3), (1, 1.3), (2, 2.0), (3, 4.0)]
     samples = torch.stack([centers[k] + torch.tensor([d, 0.0]) for k, d in places])
-    answer = _started(score(samples, centers, 0.5))
+    answer = score(samples, centers, 0.5)
     if not isinstance(answer, tuple | list) or len(answer) != 2:
         raise Fail("return two things: the number of modes found and the share of good samples")
     found, good = (float(value) for value in answer)
@@ -181,7 +173,9 @@ def _(copied: Callable[[Tensor, Tensor, Tensor], float]) -> str:
     test = torch.tensor([[2.0, 0.0], [6.0, 0.0], [10.0, 0.0], [10.5, 0.0]])
     at = [0.1, 3.9, 4.2, 7.9, 8.1, 0.2, 4.05, 2.1, 9.9, 6.05]  # seven of ten near a training point
     samples = torch.stack([torch.tensor([t, 0.0]) for t in at])
-    answer = _started(copied(samples, train, test))
+    answer = copied(samples, train, test)
+    if answer is None:
+        raise Fail("your function returns nothing: end it with `return` and the share")
     if isinstance(answer, Tensor) and answer.ndim:
         raise Fail(
             f"return one number, the share; you returned a tensor of shape {tuple(answer.shape)}"
@@ -218,7 +212,7 @@ def _(draw: Callable[[Tensor, int], Tensor]) -> str:
     n = 20_000
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(1)
-        pairs = _started(draw(joint.clone(), n))
+        pairs = draw(joint.clone(), n)
         torch.manual_seed(2)
         other = draw(joint.clone(), n)
     if not isinstance(pairs, Tensor) or tuple(pairs.shape) != (n, 2):
