@@ -14,6 +14,7 @@ from ganlab.data import load, toy
 from ganlab.data.stream import Stream
 from ganlab.errors import RecipeError
 from ganlab.game import AdversarialGame, Player
+from ganlab.game.whole import WholeStep
 from ganlab.losses import objective
 from ganlab.models import dcgan, mlp, modern, resnet
 from ganlab.models.layers import Packed
@@ -170,12 +171,15 @@ def build(
                 recipe.ramp,
             )
         )
-        if recipe.compile:
+        # A penalised D is compiled as a whole step: its own graph would break the penalty.
+        penalised = any(p.side == "d" for p in chosen)
+        if recipe.compile and not (penalised and name == "discriminator"):
             network.compile()
+    aim = objective(recipe.objective, **recipe.objective_options)
     game = AdversarialGame(
         players[0],
         players[1],
-        objective(recipe.objective, **recipe.objective_options),
+        aim,
         d_steps=recipe.d_steps,
         share_forward=recipe.share_forward,
         accumulate=recipe.accumulate,
@@ -191,6 +195,7 @@ def build(
         pool=recipe.pool,
         unroll=recipe.unroll,
         horizon=recipe.steps,
+        whole=WholeStep(d, aim, chosen) if recipe.compile and chosen else None,
     )
     stream = Stream(data, recipe.batch, device, recipe.seed + 3, recipe.flip, rank, world)
     return game, stream

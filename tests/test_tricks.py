@@ -13,6 +13,7 @@ from ganlab.build import build, penalties, source
 from ganlab.errors import RecipeError
 from ganlab.game.ideal import ideal_seconds, needed_passes
 from ganlab.game.tricks import Pool, flip_labels, top, unrolled
+from ganlab.game.whole import WholeStep
 from ganlab.models import mlp
 from ganlab.recipes import Recipe, recipe
 from tests.test_game import Pictures, mlp_recipe, small
@@ -247,6 +248,30 @@ def test_penalties_cost_three_passes_not_six():
     assert extra["both"] <= 6.2
     assert extra["gp"] <= 6.1  # a point of its own: a pass of its own
     assert costs["plain"] <= 6.2 * unit
+
+
+def test_a_compiled_penalised_step_is_the_eager_one():
+    bare = dict(discriminator={"width": 8, "norm": "none"}, objective="relativistic",
+                penalties={"r1": {"weight": 2.0, "every": 2}, "r2": 1.0}, accumulate=2,
+                optimizer="sgd", d_lr=0.01)  # fmt: skip
+    states = []
+    for compiled in (False, True):
+        game, stream = build(small(**bare), Pictures())
+        if compiled:
+            game.whole = WholeStep(game.discriminator.network, game.objective, game.penalties,
+                                   backend="aot_eager")  # fmt: skip
+        for _ in range(3):
+            report = game.round(stream)
+        states.append((weights(game.discriminator.network), report["d_loss"]))
+    assert torch.allclose(states[0][0], states[1][0], atol=1e-5)
+    assert torch.allclose(states[0][1], states[1][1], atol=1e-4)
+
+
+def test_compiling_refuses_what_does_not_compile():
+    with pytest.raises(RecipeError, match="layers without buffers"):
+        build(small(compile=True, penalties={"r1": 1.0}), Pictures())
+    with pytest.raises(RecipeError, match="takes gradient penalties"):
+        build(small(compile=True, penalties={"consistency": 1.0}), Pictures())
 
 
 def test_one_pass_of_d_is_two_where_samples_do_not_meet():

@@ -20,7 +20,8 @@ from ganlab import ranks
 from ganlab.augment import InstanceNoise, Transform
 from ganlab.errors import RecipeError
 from ganlab.game.player import Player
-from ganlab.game.tricks import Pool, flip_labels, histogram, top, total_of, unrolled, whole
+from ganlab.game.tricks import Pool, flip_labels, histogram, joined, top, total_of, unrolled
+from ganlab.game.whole import WholeStep
 from ganlab.losses import Objective
 from ganlab.models.layers import MinibatchDiscrimination, MinibatchStd
 from ganlab.penalties import Judged, Penalty
@@ -44,7 +45,7 @@ class AdversarialGame:
         precision: "fp32" or "bf16" (autocast; weights and optimiser stay fp32).
         seed: of the latent vectors.
         penalties: added to the loss of the side that each names.
-        clip: bound on D's weights after each of its steps (WGAN's clipping); 0 for none.
+        clip: bound on D's weights after each of its steps; 0 for none.
         augment: what D sees in place of a picture, in both steps (`ganlab.augment`).
         instance_noise: standard deviation of noise on all that D sees, falling to 0.
         label_flip: probability that a pair of labels is exchanged in D's loss.
@@ -52,6 +53,7 @@ class AdversarialGame:
         pool: generated pictures kept from the past and shown again; 0 for none.
         unroll: updates of D that G looks ahead (for small networks).
         horizon: rounds over which `instance_noise` and `top_k` run.
+        whole: D's penalised step as one compiled graph.
 
     Raises:
         RecipeError: parts that do not go together.
@@ -81,6 +83,7 @@ class AdversarialGame:
         pool: int = 0,
         unroll: int = 0,
         horizon: int = 1,
+        whole: WholeStep | None = None,
     ) -> None:
         self.generator, self.discriminator = generator, discriminator
         self.objective, self.d_steps, self.accumulate = objective, d_steps, accumulate
@@ -92,12 +95,14 @@ class AdversarialGame:
         self.label_flip, self.top_k, self.unroll = label_flip, top_k, unroll
         self.instance_noise = InstanceNoise(instance_noise) if instance_noise else None
         self.pool = Pool(pool, self.noise) if pool else None
-        self.horizon, self.rounds = horizon, 0
+        self.horizon, self.rounds, self.whole = horizon, 0, whole
         layers = list(discriminator.network.modules())
         self._joint = not any(isinstance(m, MIXING) for m in layers)
         self._cached = any(parametrize.is_parametrized(m) for m in layers)
         if unroll and self.penalties:
             raise RecipeError("unroll: not with penalties, which the unrolled steps leave out")
+        if whole is not None and label_flip:
+            raise RecipeError("label_flip: not with penalties that are compiled")
 
     @property
     def players(self) -> tuple[Player, ...]:
@@ -160,8 +165,7 @@ class AdversarialGame:
         fake = fake.detach().requires_grad_("generated" in needs)
         with self._autocast():
             if self._joint and not needs:
-                both = network(torch.cat([real, fake.to(real.dtype)])).float()
-                a_real, a_fake = both.chunk(2)
+                a_real, a_fake = network(torch.cat([real, fake.to(real.dtype)])).float().chunk(2)
             else:
                 a_real, a_fake = network(real).float(), network(fake).float()
         return Judged(network, real, fake, a_real, a_fake)
@@ -177,33 +181,40 @@ class AdversarialGame:
                 loss = loss + p(judged)
         return loss
 
-    def _due(self, side: str, step: int) -> list[Penalty]:
-        return [p for p in self.penalties if p.side == side and p.due(step)]
+    def _d_gradients(
+        self, real: Tensor, fake: Tensor, due: Sequence[Penalty], share: float
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Add the gradients of a part of the batch; its loss and logits, without a graph."""
+        if self.whole is not None:
+            with self._autocast():
+                return self.whole(real, fake, due, share)
+        with self._pass():
+            judged = self.judge(real, fake, due)
+            loss = self.d_objective(judged, due)
+        # Towards the weights alone: pictures that a penalty differentiates need no gradient.
+        (loss * share if share < 1 else loss).backward(inputs=self.discriminator.weights)
+        return loss.detach(), judged.a_real.detach(), judged.a_fake.detach()
 
     def _d_step(self, real: Tensor, fakes: list[Tensor]) -> dict[str, Tensor]:
-        due = self._due("d", self.discriminator.steps)
+        due = [p for p in self.penalties if p.side == "d" and p.due(self.discriminator.steps)]
         parts = real.chunk(self.accumulate)
         total, on_real, on_fake = [], [], []
         for x, fake in zip(parts, fakes, strict=True):
             fake = self.pool(fake) if self.pool is not None else fake.detach()
-            with self._pass():
-                judged = self.judge(self.seen(x), self.seen(fake), due)
-                loss = self.d_objective(judged, due)
             share = len(x) / len(real)
-            # Towards the weights alone: pictures that a penalty differentiates need no gradient.
-            (loss * share if len(parts) > 1 else loss).backward(inputs=self.discriminator.weights)
-            total.append(loss.detach() * share)
-            on_real.append(judged.a_real.detach())
-            on_fake.append(judged.a_fake.detach())
+            loss, a_real, a_fake = self._d_gradients(self.seen(x), self.seen(fake), due, share)
+            total.append(loss * share)
+            on_real.append(a_real)
+            on_fake.append(a_fake)
         self.discriminator.step(len(real) * ranks.size())
         if self.clip:
             self.discriminator.clip(self.clip)
-        self.logits = whole(on_real), whole(on_fake)
+        self.logits = joined(on_real), joined(on_fake)
         means = torch.stack(self.logits).sigmoid().mean(1)
         return {"d_loss": total_of(total), "d_real": means[0], "d_fake": means[1]}
 
     def _g_step(self, real: Tensor, fakes: list[Tensor] | None) -> dict[str, Tensor]:
-        due = self._due("g", self.generator.steps)
+        due = [p for p in self.penalties if p.side == "g" and p.due(self.generator.steps)]
         parts = real.chunk(self.accumulate)
         if fakes is None:
             latents = self.latent(len(real)).chunk(self.accumulate)
@@ -266,7 +277,7 @@ class AdversarialGame:
 
     @torch.no_grad()
     def sample(self, z: Tensor) -> Tensor:
-        """Pictures (or points) for latent vectors `z`, by the averaged generator in eval mode."""
+        """Pictures or points for latent vectors `z`, by the averaged generator in eval mode."""
         network = self.generator.best
         was_training = network.training
         network.eval()

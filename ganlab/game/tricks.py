@@ -126,7 +126,7 @@ def unrolled(
     return dict(zip(names, values, strict=True))
 
 
-def whole(parts: list[Tensor]) -> Tensor:
+def joined(parts: list[Tensor]) -> Tensor:
     """The parts of a batch as one."""
     return parts[0] if len(parts) == 1 else torch.cat(parts)
 

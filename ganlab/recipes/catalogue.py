@@ -18,7 +18,6 @@ _MLP = Recipe(
     channels=1,
     generator={"latent": 100, "width": 128},
     discriminator={"width": 512},
-    share_forward=True,
     steps=6000,
     half_life=10000,
     sample_every=1000,
