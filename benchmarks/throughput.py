@@ -45,7 +45,8 @@ CASES: dict[str, Recipe] = {
         "dcgan-glyphs-color", size=64, generator={"width": 64}, discriminator={"width": 64}
     ),
 }
-ROUNDS = {"mlp": 150, "dcgan-32": 12, "dcgan-64": 4}
+CASES["wgan-gp-32"] = recipe("wgan-gp-mnist")
+ROUNDS = {"mlp": 150, "dcgan-32": 12, "dcgan-64": 4, "wgan-gp-32": 4}
 
 
 def folder_of(plan: Recipe, where: Path, count: int) -> Path:
@@ -91,6 +92,34 @@ def textbook_round(
     adams[0].step()
 
 
+def public_wgan_gp_round(
+    g: nn.Module,
+    d: nn.Module,
+    adams: list[Any],
+    batches: Iterator[torch.Tensor],
+    plan: Recipe,
+) -> None:
+    """One generator iteration of WGAN-GP as the public scripts write it.
+
+    The generated pictures keep their graph in the critic's step, the penalty has a pass of its
+    own, and the generator's step computes gradients for the critic's weights too.
+    """
+    for _ in range(plan.d_steps):
+        real = next(batches)
+        adams[1].zero_grad()
+        fake = g(torch.randn(len(real), g.latent))
+        between = torch.rand(len(real), 1, 1, 1)
+        x = (between * real + (1 - between) * fake.detach()).requires_grad_(True)
+        a = d(x)
+        slope = torch.autograd.grad(a, x, torch.ones_like(a), create_graph=True)[0]
+        penalty = ((slope.view(len(x), -1).norm(2, dim=1) - 1) ** 2).mean()
+        (d(fake).mean() - d(real).mean() + plan.penalties["gp"] * penalty).backward()
+        adams[1].step()
+    adams[0].zero_grad()
+    (-d(g(torch.randn(len(real), g.latent))).mean()).backward()
+    adams[0].step()
+
+
 class Textbook:
     """The textbook loop as a rung."""
 
@@ -102,9 +131,12 @@ class Textbook:
             torch.optim.Adam(n.parameters(), lr, plan.betas)
             for n, lr in ((self.g, plan.g_lr), (self.d, plan.d_lr))
         ]
-        self.batches = loader(plan, where)
+        self.batches, self.plan = loader(plan, where), plan
 
     def __call__(self) -> None:
+        if self.plan.penalties:
+            public_wgan_gp_round(self.g, self.d, self.adams, self.batches, self.plan)
+            return
         textbook_round(self.g, self.d, self.adams, next(self.batches), self.g.latent)
 
 
@@ -147,7 +179,7 @@ def rungs(plan: Recipe, where: Path, compiled: bool) -> dict[str, Callable[[], N
         ("joint", "+ one pass of D"),
     ):
         off.pop(measure)
-        if measure != "joint" or plan.network == "mlp":
+        if measure != "joint" or (plan.network == "mlp" and not plan.penalties):
             ladder[name] = Ours(bare, where, data, **off)
     last = bare
     if plan.network == "dcgan":
@@ -252,7 +284,8 @@ def main() -> None:
                 continue
             ladder = rungs(plan, where, args.compile)
             seconds = race(ladder, args.rounds or ROUNDS[case], args.repeats)
-            rate = {name: plan.batch / s for name, s in seconds.items()}
+            images = plan.batch * plan.d_steps  # real ones, that a round shows to D
+            rate = {name: images / s for name, s in seconds.items()}
             print(f"\n{case}: batch {plan.batch}, {torch.get_num_threads()} threads", flush=True)
             for name, value in rate.items():
                 print(f"  {name:20} {value:8.0f} images/s   {value / rate['textbook']:.2f}x")
