@@ -35,7 +35,7 @@ from ganlab.recipes import Recipe, recipe
 from ganlab.trainer import Trainer, fingerprint
 
 ALONG = 10_000  # samples for each point of a curve
-POINTS = 10  # of a curve, beside the one before training
+POINTS = 5  # of a curve, beside the one before training
 
 BASE = recipe("dcgan-mnist").with_(
     name="stacked",

@@ -54,6 +54,8 @@ class AdversarialGame:
         unroll: updates of D that G looks ahead (for small networks).
         horizon: rounds over which `instance_noise` and `top_k` run.
         whole: D's penalised step as one compiled graph.
+        one_pass: judge both batches at once where samples do not see each other; the result
+            differs in the last bits only.
 
     Raises:
         RecipeError: parts that do not go together.
@@ -84,6 +86,7 @@ class AdversarialGame:
         unroll: int = 0,
         horizon: int = 1,
         whole: WholeStep | None = None,
+        one_pass: bool = True,
     ) -> None:
         self.generator, self.discriminator = generator, discriminator
         self.objective, self.d_steps, self.accumulate = objective, d_steps, accumulate
@@ -97,7 +100,7 @@ class AdversarialGame:
         self.pool = Pool(pool, self.noise) if pool else None
         self.horizon, self.rounds, self.whole = horizon, 0, whole
         layers = list(discriminator.network.modules())
-        self._joint = not any(isinstance(m, MIXING) for m in layers)
+        self._joint = one_pass and not any(isinstance(m, MIXING) for m in layers)
         self._cached = any(parametrize.is_parametrized(m) for m in layers)
         if unroll and self.penalties:
             raise RecipeError("unroll: not with penalties, which the unrolled steps leave out")
