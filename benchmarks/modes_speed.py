@@ -1,7 +1,9 @@
 """Seeds per second: many GANs on points trained together, against one after another.
 
 Run as `python benchmarks/modes.py speed`. The two ways play in turn, a few rounds each, so that
-whatever else the machine does slows both; the medians are compared. What limits the ratio is
+whatever else the machine does slows both; the medians are compared. In turn always uses one
+thread, which is fastest for it: with two, networks this small wait for each other's threads, and a
+busy machine then shows gains of a hundred that are none. What limits the ratio is
 printed beside it: a round in turn costs its calls, whatever the size of the networks, plus its
 arithmetic; a round together costs the calls once, and the arithmetic of all seeds.
 """
@@ -43,7 +45,9 @@ def game(recipe: Recipe, seeds: int) -> tuple[Callable[[], Any], Callable[[], An
     return lambda: single.round(stream), lambda: together.round(reals, latents)
 
 
-def timed(play: Callable[[], Any], rounds: int) -> float:
+def timed(play: Callable[[], Any], rounds: int, threads: int) -> float:
+    torch.set_num_threads(threads)
+    play()  # the threads wake up
     start = time.perf_counter()
     for _ in range(rounds):
         play()
@@ -53,12 +57,13 @@ def timed(play: Callable[[], Any], rounds: int) -> float:
 def compare(recipe: Recipe, seeds: int, seconds: float) -> dict[str, Any]:
     """Seconds per round both ways, and their ratio per seed."""
     alone, together = game(recipe, seeds)
-    for play in (alone, together):
-        timed(play, 10)
+    threads = torch.get_num_threads()
+    timed(alone, 10, 1)
     # 64 rounds together is one block of data: fewer would count its drawing too often or never.
     many = 64
-    repeats = max(3, round(seconds / (many * timed(together, 5))))
-    pairs = [(timed(alone, many), timed(together, many)) for _ in range(repeats)]
+    repeats = max(3, round(seconds / (many * timed(together, 10, threads))))
+    pairs = [(timed(alone, many, 1), timed(together, many, threads)) for _ in range(repeats)]
+    torch.set_num_threads(threads)
     in_turn, all_at_once = (statistics.median(times) for times in zip(*pairs))
     ratios = sorted(seeds * a / b for a, b in pairs)
     flops = 12 * 2 * recipe.batch * sum(  # forward passes' worth: 4 of G and 8 of D, equally large
@@ -89,7 +94,7 @@ def speed(base: Recipe, args: argparse.Namespace) -> None:
         torch.set_num_threads(args.threads)
     memory.keep()  # as the trainer and `train_many` do
     threads = torch.get_num_threads()
-    print(f"{threads} thread(s); a round = one step of D and one of G")
+    print(f"together on {threads} thread(s), in turn on one; a round = one step of D and one of G")
     rows = []
     for width, batch, seeds in CASES:
         sides = {"generator": {"width": width}, "discriminator": {"width": width}}
@@ -105,7 +110,7 @@ def speed(base: Recipe, args: argparse.Namespace) -> None:
     if args.save:
         date = time.strftime("%Y-%m-%d")
         result = {"date": date, "commit": commit(), "torch": torch.__version__,
-                  "ganlab": ganlab.__version__, "device": "cpu", "threads": threads,
+                  "ganlab": ganlab.__version__, "device": "cpu", "threads": threads, "threads_in_turn": 1,
                   "rows": rows}  # fmt: skip
         path = RESULTS / f"ensemble-{date}-cpu-{threads}-threads.json"
         path.write_text(json.dumps(result, indent=1) + "\n")
