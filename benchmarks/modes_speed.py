@@ -110,7 +110,7 @@ def speed(base: Recipe, args: argparse.Namespace) -> None:
     if args.save:
         date = time.strftime("%Y-%m-%d")
         result = {"date": date, "commit": commit(), "torch": torch.__version__,
-                  "ganlab": ganlab.__version__, "device": "cpu", "threads": threads, "threads_in_turn": 1,
+                  "ganlab": ganlab.__version__, "device": "cpu", "threads": threads, "threads_in_turn": 1,  # noqa: E501
                   "rows": rows}  # fmt: skip
         path = RESULTS / f"ensemble-{date}-cpu-{threads}-threads.json"
         path.write_text(json.dumps(result, indent=1) + "\n")
