@@ -129,10 +129,9 @@ PROTOCOL = (
     " 2, 3 and 4 times as large: compare with the rows of other batch sizes. The spread"
     " is a standard deviation (PacGAN: standard error). The rates and weights of 'modern' were"
     " chosen among about 25 trials on seeds 0 to 4, mostly on the grid; no other row was tuned so."
-    " The base"
-    " keeps no running average: with one, and batch 128, five of five plain GANs found the whole"
-    " ring. After a first look, historical averaging went from weight 0.1 to 0.001, and the PacGAN"
-    " rows from 64 samples a step to 64 packs."
+    " The base keeps no running average: with one, and batch 128, five of five plain GANs found the"
+    " whole ring. After a first look, historical averaging went from weight 0.1 to 0.001, and the"
+    " PacGAN rows from 64 samples a step to 64 packs."
 )
 
 
