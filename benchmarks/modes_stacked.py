@@ -49,6 +49,7 @@ _NO_NORM = {"discriminator": {"norm": "none"}, "g_lr": 5e-4, "d_lr": 5e-4}
 _R1_R2 = {"objective": "relativistic", "penalties": {"r1": 1.0, "r2": 1.0}, "betas": (0.0, 0.99)}
 SETTINGS: dict[str, dict[str, Any]] = {
     "non-saturating": {},
+    "non-saturating, equal rates": {"g_lr": 5e-4, "d_lr": 5e-4},  # those of the rows without norm
     "PacGAN2": {"pack": 2},
     "PacGAN3": {"pack": 3, "batch": 66},  # the nearest whole number of packs
     "PacGAN4": {"pack": 4},

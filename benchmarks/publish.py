@@ -42,9 +42,16 @@ def commit() -> str:
 
 
 def train(plan: Recipe, where: Path, data: Any) -> runs.Run:
-    """Train into `where`, or go on where a run was killed, or return the finished one."""
+    """Train into `where`, or go on where a run was killed, or return the finished one.
+
+    Raises:
+        SystemExit: the run that is there was made by another recipe.
+    """
     if (where / "scores.json").exists():
-        return runs.Run(where)
+        run = runs.Run(where)
+        if run.recipe != plan:
+            raise SystemExit(f"{where} holds a run of another recipe: remove it, or use --title")
+        return run
     started = (where / "recipe.json").exists()
     run = runs.train(plan, where, resume=started, data=data)
     if run.stopped:
