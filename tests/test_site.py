@@ -71,6 +71,28 @@ def external(addresses: list[str]) -> list[str]:
     return [a for a in addresses if re.match(r"(https?:)?//", a)]
 
 
+@needs_site
+def test_tables_that_cells_print_are_tables_on_the_page() -> None:
+    found = 0
+    for page in toc():
+        source = ROOT / f"{page}.ipynb"
+        if not source.exists():
+            continue
+        cells = json.loads(source.read_text(encoding="utf-8"))["cells"]
+        printed = [
+            "".join(output["data"]["text/markdown"])
+            for cell in cells
+            for output in cell.get("outputs", ())
+            if "text/markdown" in output.get("data", {})
+        ]
+        tables = sum("|---" in text for text in printed)
+        html = (SITE / f"{page}.html").read_text(encoding="utf-8")
+        shown = re.findall(r'class="cell_output[^>]*>\s*<div[^>]*><table', html)
+        assert len(shown) >= tables, page
+        found += tables
+    assert found
+
+
 def test_the_check_finds_outside_resources() -> None:
     html = """<script src="https://cdn.example/x.js"></script><link rel="stylesheet"
       href="//fonts.example/a.css"><a href="https://example.org">fine</a><img src="a.png">
