@@ -87,6 +87,20 @@ def save_grid(images: torch.Tensor, path: str | Path, columns: int = 8, zoom: in
     return path
 
 
+def untile(path: str | Path, size: int, zoom: int = 2, pad: int = 2) -> torch.Tensor:
+    """The pictures of a grid that `save_grid` wrote, (N, 3, size, size) uint8.
+
+    Places of the last row that hold no picture come out white.
+    """
+    from PIL import Image
+
+    sheet = Image.open(path).convert("RGB")
+    small = sheet.resize((sheet.width // zoom, sheet.height // zoom), Image.Resampling.NEAREST)
+    pixels = torch.from_numpy(np.array(small))[pad:, pad:]
+    cut = pixels.unfold(0, size, size + pad).unfold(1, size, size + pad)
+    return cut.reshape(-1, 3, size, size)
+
+
 def save_picture(image: torch.Tensor, path: str | Path) -> Path:
     """Write one (C, H, W) picture, C = 1 or 3, floats in [-1, 1], as a PNG. Returns the path."""
     from PIL import Image
@@ -138,6 +152,32 @@ def sheets(
     for ax, (title, images) in zip(axes.flat, panels.items(), strict=False):
         show(images, ax, columns, title)
     figure.tight_layout(pad=0.4)
+    return figure
+
+
+def rows(panels: Mapping[str, torch.Tensor], columns: int, label_width: float = 2.9) -> Figure:
+    """Rows of pictures with a name before each, pixel for pixel.
+
+    Args:
+        panels: name -> (N, C, H, W), of which the first `columns` are shown.
+        columns: pictures a row.
+        label_width: inches for the names.
+    """
+    import matplotlib.pyplot as plt
+
+    sheet = tile(torch.cat([images[:columns] for images in panels.values()]), columns)
+    sheet = sheet // 15 * 15  # 18 shades are enough, and a much smaller file
+    high, wide = (n / 100 for n in sheet.shape[:2])
+    figure = plt.figure(figsize=(wide + label_width, high))
+    across = wide + label_width
+    ax = figure.add_axes((label_width / across, 0.0, wide / across, 1.0))
+    ax.imshow(sheet)
+    step = next(iter(panels.values())).shape[2] + 2
+    ax.set_yticks([step * i + step / 2 + 1 for i in range(len(panels))], list(panels), fontsize=8)
+    ax.set_xticks([])
+    ax.tick_params(length=0)
+    ax.grid(False)
+    ax.spines[:].set_visible(False)
     return figure
 
 
