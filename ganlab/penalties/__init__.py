@@ -21,7 +21,7 @@ A new penalty is one class:
             return gradient_norm(gradient) ** 2
 """
 
-from ganlab.penalties import averages
+from ganlab.penalties import averages, path_length
 from ganlab.penalties.base import (
     Judged,
     Penalty,
@@ -42,6 +42,7 @@ __all__ = [
     "functional_loss",
     "gradient_norm",
     "input_gradient",
+    "path_length",
     "penalties",
     "penalty",
     "penalty_family",
