@@ -3,6 +3,7 @@
     python benchmarks/publish.py seeds dcgan-mnist --seeds 3
     python benchmarks/publish.py table dcgan-ablation
     python benchmarks/publish.py table objectives
+    python benchmarks/publish.py rescore dcgan-mnist
     python benchmarks/publish.py picture dcgan-mnist dcgan-glyphs dcgan-glyphs-color
     python benchmarks/publish.py list
 
@@ -195,12 +196,23 @@ def main() -> None:
     two.add_argument("--steps", type=int, default=1200)
     three = what.add_parser("picture", help="the picture of the README, from stored results")
     three.add_argument("names", nargs="+")
+    four = what.add_parser(
+        "rescore", help="score finished runs again, after the judge has changed; then store them"
+    )
+    four.add_argument("result", nargs="+", help="of runs/publish, without the seed")
     what.add_parser("list", help="what is stored")
     args = parser.parse_args()
     if args.what == "seeds":
         print(seeds(args.recipe, args.seeds, parse_settings(args.set), args.title))
     elif args.what == "table":
         print(table(args.table, args.seeds, args.steps, args.only))
+    elif args.what == "rescore":
+        for name in args.result:
+            for where in sorted((ROOT / "runs" / "publish").glob(f"{name}-*/scores.json")):
+                run = runs.Run(where.parent)
+                before = run.scores
+                print(f"{run.folder.name}: {before and before['frechet']} ->"
+                      f" {run.evaluate()['frechet']}", flush=True)  # fmt: skip
     elif args.what == "picture":
         print(picture(args.names, ROOT / "book" / "static" / "results.png"))
     else:
