@@ -25,7 +25,7 @@ endif
 TEST_ENV := PIP_NO_INDEX=1 GANLAB_OFFLINE=$(OFFLINE) GANLAB_PROFILE=$(TEST_PROFILE) OMP_NUM_THREADS=1
 
 .DEFAULT_GOAL := help
-.PHONY: help book test lint types unit notebooks guard lab execute bench classroom address \
+.PHONY: help book test lint types unit notebooks guard lab execute bench classroom address results \
 	site-test setup clean distclean
 
 help: ## Show this text
@@ -40,6 +40,7 @@ help: ## Show this text
 	@echo "  make bench      measure speed against the usual loop; ARGS=\"--case mlp\""
 	@echo "  make classroom  write student and solution notebooks to build/classroom"
 	@echo "  make site-test  open every built page in headless Chromium"
+	@echo "  make results    write book/all_results.md from book/results"
 	@echo "  make address    write [tool.ganlab] of pyproject.toml into links and badges"
 	@echo "  make setup      only install, into $(VENV)"
 	@echo "  make clean      remove what was built; 'make distclean' removes $(VENV) too"
@@ -120,6 +121,9 @@ classroom: $(READY)
 
 address: $(READY)
 	$(PY) book/tools/address.py
+
+results: $(READY)
+	$(PY) book/tools/results_page.py
 
 clean:
 	rm -rf _build book/_build build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache

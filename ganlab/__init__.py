@@ -12,6 +12,7 @@ from typing import Any
 __version__ = "0.1.0"
 
 _SUBMODULES = {
+    "ada",
     "augment",
     "memory",
     "penalties",
@@ -21,6 +22,7 @@ _SUBMODULES = {
     "cli",
     "data",
     "errors",
+    "evaluation",
     "game",
     "lab",
     "losses",

@@ -9,17 +9,28 @@ from typing import Any
 import torch
 from torch import nn
 
-from ganlab.augment import augment
+from ganlab.ada import Ada, AdaptiveP
+from ganlab.augment import Transform, augment
 from ganlab.data import load, toy
 from ganlab.data.stream import Stream
 from ganlab.errors import RecipeError
 from ganlab.game import AdversarialGame, Player
 from ganlab.game.whole import WholeStep
 from ganlab.losses import objective
-from ganlab.models import dcgan, mlp, modern, resnet
+from ganlab.models import dcgan, mlp, modern, progan, resnet, stylegan, stylegan2
 from ganlab.models.layers import Packed
 from ganlab.penalties import Penalty, penalty
 from ganlab.recipes import Recipe
+
+FAMILIES = {
+    "dcgan": dcgan,
+    "mlp": mlp,
+    "resnet": resnet,
+    "modern": modern,
+    "progan": progan,
+    "stylegan": stylegan,
+    "stylegan2": stylegan2,
+}
 
 
 def native_bf16(device: torch.device) -> bool:
@@ -48,7 +59,7 @@ def networks(recipe: Recipe, shape: tuple[int, ...]) -> tuple[nn.Module, nn.Modu
     Raises:
         RecipeError: an option that the network does not take, or a size that it cannot make.
     """
-    module: Any = {"dcgan": dcgan, "mlp": mlp, "resnet": resnet, "modern": modern}[recipe.network]
+    module: Any = FAMILIES[recipe.network]
     if recipe.network == "mlp":
         commons = [{"out": s[0] if len(s) == 1 else s} for s in _seen(shape, recipe.pack)]
     elif len(shape) != 3 or shape[1] != shape[2]:
@@ -120,6 +131,17 @@ def schedule(recipe: Recipe, g_or_d_steps: int) -> Callable[[int], float] | None
     return None
 
 
+def augmentation(recipe: Recipe, device: torch.device) -> Transform | None:
+    """What D sees everything through: DiffAugment, ADA, or nothing.
+
+    Raises:
+        RecipeError: an unknown word.
+    """
+    if recipe.augment == "ada":
+        return AdaptiveP(Ada("bgc"), recipe.ada_target, recipe.ada_length).to(device)
+    return augment(recipe.augment)
+
+
 def source(recipe: Recipe) -> Any:
     """The data of a recipe: an `ImageSet`, or a distribution of points."""
     if recipe.points:
@@ -188,7 +210,7 @@ def build(
         g_steps=recipe.g_steps,
         penalties=chosen,
         clip=recipe.clip,
-        augment=augment(recipe.augment),
+        augment=augmentation(recipe, device),
         instance_noise=recipe.instance_noise,
         label_flip=recipe.label_flip,
         top_k=recipe.top_k,

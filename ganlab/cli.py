@@ -13,7 +13,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from ganlab import __version__
+from ganlab import __version__, cli_evaluate
+from ganlab.cli_evaluate import evaluate
 from ganlab.errors import GanlabError, NonFiniteLoss, unknown
 
 EXAMPLES = """\
@@ -103,16 +104,9 @@ def parser() -> argparse.ArgumentParser:
     sample.add_argument(
         "--out", type=Path, help="the grid (default: RUN/grid.png), or a folder for single pictures"
     )
-    evaluate = add(
-        "evaluate",
-        "score a trained generator",
-        "Pictures: Fréchet distance in the features of a small classifier trained on\n"
-        "the spot, beside the distance of real pictures from real ones (the floor).\n"
-        "Points: modes found and share of good samples.",
+    cli_evaluate.arguments(
+        add("evaluate", "score a run, or any pictures against real ones", cli_evaluate.EXAMPLES)
     )
-    evaluate.add_argument("run", help="a run's folder")
-    evaluate.add_argument("-n", type=int, default=5000, help="samples (default: 5000)")
-    evaluate.add_argument("--seed", type=int, default=0, help="of the draw (default: 0)")
     recipes = add("recipes", "list the recipes, or show one in full")
     recipes.add_argument("name", nargs="?", help="of the recipe to show")
     add("data", "list the data sets: what they hold, where they come from, what is here")
@@ -179,17 +173,6 @@ def sample(args: argparse.Namespace) -> int:
     for i, picture in enumerate(run.sample(args.n, args.seed)):
         plots.save_picture(picture, out / f"{i:05d}.png")
     print(f"{args.n} pictures in {out}")
-    return 0
-
-
-def evaluate(args: argparse.Namespace) -> int:
-    """`ganlab evaluate`."""
-    from ganlab.runs import Run
-    from ganlab.scoring import verdict
-
-    run = Run(args.run)
-    print(verdict(run.evaluate(args.seed, args.n)))
-    print(f"written to {run.folder / 'scores.json'}")
     return 0
 
 

@@ -124,7 +124,7 @@ class Run:
 
         Args:
             seed: of latent vectors and of the choice of real pictures.
-            n: samples; at most half of the real pictures.
+            n: samples; at most half of the real pictures, a quarter if there are few.
             data: the data set if it is loaded already.
         """
         data = data if data is not None else source(self.recipe)

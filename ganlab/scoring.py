@@ -10,8 +10,12 @@ from torch import Tensor
 from ganlab.data import to_uint8
 from ganlab.data.stacked import stacked
 from ganlab.errors import DataError
-from ganlab.metrics import classifier, fid, mode_coverage, stack_judge, stacked_modes
+from ganlab.metrics import Classifier, classifier, fid, mode_coverage, stack_judge, stacked_modes
+from ganlab.metrics.features import apart
 from ganlab.metrics.stacked import SAMPLES, StackJudge
+
+#: What scores must agree in to stand in one table.
+SAME = ("kind", "features", "resizer", "data", "n", "modes_n")
 
 
 def score(
@@ -24,6 +28,7 @@ def score(
 ) -> dict[str, Any]:
     """Scores of `sample(n, seed)` against `data`, as in `Run.evaluate`.
 
+    Of pictures, at most half of those that `learned` leaves are taken for each side of the floor.
     For stacks of digits, `modes` samples are drawn, the first `n` of which have the Fréchet
     distance; all are sorted into modes.
     """
@@ -45,11 +50,11 @@ def score(
             "n": n,
             "seed": seed,
         }
-    n = min(n, len(data) // 2)
-    if n < 2:
+    if len(data) < 4:
         raise DataError(f"{len(data)} pictures are too few to score against")
+    judge, data = learned(data)
+    n = min(n, len(data) // 2)
     order = torch.randperm(len(data), generator=draw)
-    judge = stack_judge(data) if stacked(data) else classifier(data)
     first, second = (judge.features(data.batch(part)) for part in (order[:n], order[n : 2 * n]))
     # Rounded to bytes like the data: a picture that is stored and read must score the same.
     images = to_uint8(sample(max(n, modes) if stacked(data) else n, seed))
@@ -68,9 +73,34 @@ def score(
         "features": f"classifier:{judge.fingerprint}",
         "task": judge.task,
         "accuracy": round(judge.accuracy, 4),
+        "resizer": getattr(judge, "resizer", "none"),
         "data": data.name,
         **counted,
     }
+
+
+def learned(data: Any, **where: Any) -> tuple[Classifier | StackJudge, Any]:
+    """The classifier of a data set, and the pictures of it that scores may take.
+
+    Of few pictures it learns from one half, and scores take the other: see
+    `ganlab.metrics.features.apart`.
+
+    Args:
+        data: an `ImageSet`.
+        **where: `device` and `seed`, as for `ganlab.metrics.classifier`.
+    """
+    if stacked(data):
+        return stack_judge(data, **where), data
+    learn, rest = apart(data)
+    return classifier(learn, **where), rest
+
+
+def count_modes(
+    sample: Any, data: Any, judge: StackJudge, seed: int = 0, samples: int = SAMPLES
+) -> dict[str, Any]:
+    """Modes of stacked digits that `sample(n, seed)` covers, and, for the floor, real ones."""
+    order = torch.randperm(len(data), generator=torch.Generator().manual_seed(seed))
+    return _count(to_uint8(sample(samples, seed)), data.images[order[:samples]], judge, samples)
 
 
 def _count(fake: Tensor, real: Tensor, judge: StackJudge, samples: int) -> dict[str, Any]:
@@ -87,6 +117,27 @@ def _count(fake: Tensor, real: Tensor, judge: StackJudge, samples: int) -> dict[
         "real_reverse_kl": floor.reverse_kl,
         "modes_n": got.samples,
     }
+
+
+def compare(*scores: dict[str, Any]) -> None:
+    """Check that scores may stand in one table; return nothing if they may.
+
+    Numbers of different features, resizers, references or sample counts are on different scales,
+    and a difference between them says nothing.
+
+    Args:
+        scores: dictionaries of `score`, `Run.evaluate` or `ganlab evaluate`.
+
+    Raises:
+        DataError: one line that says in what they differ.
+    """
+    for what in SAME:
+        found = {str(s[what]): None for s in scores if s.get(what) is not None}
+        if len(found) > 1:
+            raise DataError(
+                f"scores that cannot be compared: {what} is {' and '.join(found)}; score them again"
+                " with the same"
+            )
 
 
 def verdict(scores: dict[str, Any]) -> str:

@@ -134,7 +134,7 @@ def test_classifier_learns_is_cached_and_carries_its_fingerprint(
     first = classifier(data)
     assert first.task == "classes"
     assert first.accuracy > 5 / len(data.classes)  # far above chance after 150 steps
-    monkeypatch.setattr("ganlab.metrics.features._train", None)  # a second training would fail
+    monkeypatch.setattr("ganlab.metrics.features.train", None)  # a second training would fail
     again = classifier(data)
     assert again.fingerprint == first.fingerprint
     x = data.images[:10]

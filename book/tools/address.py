@@ -26,6 +26,8 @@ THIRD_PARTY = {
     "googlefonts/noto-emoji",
     "mathjax/mathjax",
     "googlecolab/backend-info",
+    "toshas/torch-fidelity",
+    "mseitzer/pytorch-fid",
 }
 
 SUFFIXES = {

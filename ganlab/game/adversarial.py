@@ -17,12 +17,14 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
 from ganlab import ranks
+from ganlab.ada import AdaptiveP
 from ganlab.augment import InstanceNoise, Transform
 from ganlab.errors import RecipeError
 from ganlab.game.player import Player
 from ganlab.game.tricks import Pool, flip_labels, histogram, joined, top, total_of, unrolled
 from ganlab.game.whole import WholeStep
 from ganlab.losses import Objective
+from ganlab.models.growing import Growing
 from ganlab.models.layers import MinibatchDiscrimination, MinibatchStd
 from ganlab.penalties import Judged, Penalty
 
@@ -99,6 +101,9 @@ class AdversarialGame:
         self.instance_noise = InstanceNoise(instance_noise) if instance_noise else None
         self.pool = Pool(pool, self.noise) if pool else None
         self.horizon, self.rounds, self.whole = horizon, 0, whole
+        self.images = 0  # real ones shown, on all ranks: what networks grow by
+        nets = [generator.network, generator.best, discriminator.network]
+        self._growing = [n for n in dict.fromkeys(nets) if isinstance(n, Growing) and n.growing]
         layers = list(discriminator.network.modules())
         self._joint = one_pass and not any(isinstance(m, MIXING) for m in layers)
         self._cached = any(parametrize.is_parametrized(m) for m in layers)
@@ -137,13 +142,16 @@ class AdversarialGame:
         for network in (self.generator.network, self.discriminator.network):
             if not network.training:
                 network.train()
+        for network in self._growing:
+            network.grow(self.images)
         for i in range(self.d_steps):
-            real = next(stream)
+            real = self.shown(next(stream))
             fakes = self._fakes(len(real), keep_graph=self.share_forward and i == self.d_steps - 1)
             report = self._d_step(real, fakes)
         for i in range(self.g_steps):
             report |= self._g_step(real, fakes if self.share_forward and i == 0 else None)
         self.rounds += 1
+        self.images += len(real) * ranks.size()
         return report
 
     def _fakes(self, n: int, keep_graph: bool) -> list[Tensor]:
@@ -151,6 +159,11 @@ class AdversarialGame:
         z = self.latent(n)
         with torch.set_grad_enabled(keep_graph), self._autocast():
             return [self.generator.network(part) for part in z.chunk(self.accumulate)]
+
+    def shown(self, real: Tensor) -> Tensor:
+        """Real pictures as the phase of growing networks shows them."""
+        network = self.discriminator.network
+        return network.shown(real) if isinstance(network, Growing) else real
 
     def seen(self, x: Tensor) -> Tensor:
         """What D is shown in place of `x`: augmented, with instance noise."""
@@ -213,6 +226,8 @@ class AdversarialGame:
         if self.clip:
             self.discriminator.clip(self.clip)
         self.logits = joined(on_real), joined(on_fake)
+        if isinstance(self.augment, AdaptiveP):
+            self.augment.update(self.logits[0])
         means = torch.stack(self.logits).sigmoid().mean(1)
         return {"d_loss": total_of(total), "d_real": means[0], "d_fake": means[1]}
 
@@ -296,10 +311,12 @@ class AdversarialGame:
         """Both players and the random state of the latent vectors."""
         state: dict[str, Any] = {player.name: player.state_dict() for player in self.players}
         state["noise"] = self.noise.get_state()
-        state["rounds"] = self.rounds
+        state["rounds"], state["images"] = self.rounds, self.images
         state["penalties"] = [p.state_dict() for p in self.penalties]
         if self.pool is not None:
             state["pool"] = self.pool.state_dict()
+        if isinstance(self.augment, AdaptiveP):
+            state["augment"] = self.augment.state_dict()
         return state
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -307,8 +324,10 @@ class AdversarialGame:
         for player in self.players:
             player.load_state_dict(state[player.name])
         self.noise.set_state(state["noise"].cpu())
-        self.rounds = state["rounds"]
+        self.rounds, self.images = state["rounds"], state.get("images", 0)
         for p, of_p in zip(self.penalties, state["penalties"], strict=True):
             p.load_state_dict(of_p)
         if self.pool is not None:
             self.pool.load_state_dict(state["pool"])
+        if isinstance(self.augment, AdaptiveP):
+            self.augment.load_state_dict(state["augment"])

@@ -33,6 +33,7 @@ def needed_passes(game: AdversarialGame, real: Tensor) -> dict[str, Callable[[],
     Returns:
         Names to functions; those of the discriminator's step stand for `d_steps` passes each.
     """
+    real = game.shown(real)
     g = copy.deepcopy(game.generator.network).train()
     d = copy.deepcopy(game.discriminator.network).train()
     z = g.sample_latent(len(real), torch.Generator().manual_seed(0))  # type: ignore[operator]
@@ -41,6 +42,7 @@ def needed_passes(game: AdversarialGame, real: Tensor) -> dict[str, Callable[[],
         fake = g(z).detach()
     cotangent = fake.clone()
     frozen = copy.deepcopy(d).requires_grad_(False)
+    # Networks that grow do not use all of them yet.
     parameters_d, parameters_g = list(d.parameters()), list(g.parameters())
 
     def generate() -> None:
@@ -50,12 +52,12 @@ def needed_passes(game: AdversarialGame, real: Tensor) -> dict[str, Callable[[],
     def judge(x: Tensor) -> object:
         with game._autocast():
             logits = d(x)
-        return torch.autograd.grad(logits.float().mean(), parameters_d)
+        return torch.autograd.grad(logits.float().mean(), parameters_d, allow_unused=True)
 
     def create() -> object:
         with game._autocast():
             x = g(z)
-        return torch.autograd.grad(x, parameters_g, cotangent)
+        return torch.autograd.grad(x, parameters_g, cotangent, allow_unused=True)
 
     def guide() -> object:
         x = fake.detach().requires_grad_(True)
@@ -73,7 +75,7 @@ def needed_passes(game: AdversarialGame, real: Tensor) -> dict[str, Callable[[],
         with twin._pass():
             judged = twin.judge(real, fake, due)
             loss = twin.d_objective(judged, due)
-        return torch.autograd.grad(loss, parameters_d)
+        return torch.autograd.grad(loss, parameters_d, allow_unused=True)
 
     separate: dict[str, Callable[[], object]] = {
         "d real": lambda: judge(real),

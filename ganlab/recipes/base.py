@@ -22,7 +22,7 @@ POSITIVE = (
 )
 NOT_NEGATIVE = ["clip", "half_life", "instance_noise", "label_flip", "pool", "unroll"]
 CHOICES = {
-    "network": ("dcgan", "mlp", "resnet", "modern"),
+    "network": ("dcgan", "mlp", "resnet", "modern", "progan", "stylegan", "stylegan2"),
     "schedule": ("constant", "linear", "cosine"),
     "precision": ("auto", "fp32", "bf16"),
     "optimizer": ("adam", "rmsprop", "sgd"),
@@ -41,7 +41,8 @@ class Recipe:
             of points such as "ring8".
         size, channels: of the pictures; None leaves the set's own.
         flip: mirror the pictures at random.
-        network: family of both networks: "dcgan", "mlp", "resnet" or "modern".
+        network: family of both networks: "dcgan", "mlp", "resnet", "modern", "progan",
+            "stylegan" or "stylegan2".
         generator, discriminator: options of the networks (`ganlab.models`).
         objective, objective_options: see `ganlab.losses`.
         penalties: name to weight, or to a dict of options (`ganlab.penalties`); on the command
@@ -57,7 +58,9 @@ class Recipe:
         ramp: the half-life is at most this share of the images seen.
         clip: bound on the discriminator's weights; 0 for none.
         pack: samples that the discriminator judges together.
-        augment: words of `ganlab.augment` that D sees everything through, with commas between.
+        augment: words of `ganlab.augment` that D sees everything through, with commas between;
+            or "ada" for adaptive augmentation (`ganlab.ada`).
+        ada_target, ada_length: of `ganlab.ada.AdaptiveP`.
         instance_noise: standard deviation of noise on all that D sees, to 0 over `steps`.
         label_flip: probability of exchanged labels in D's loss.
         top_k: share of samples that the generator learns from in the end, from 1 over `steps`.
@@ -98,6 +101,8 @@ class Recipe:
     clip: float = 0.0
     pack: int = 1
     augment: str = ""
+    ada_target: float = 0.6
+    ada_length: float = 500_000.0
     instance_noise: float = 0.0
     label_flip: float = 0.0
     top_k: float = 1.0

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ganlab.errors import RecipeError, unknown
+from ganlab.recipes import styles
 from ganlab.recipes.base import Recipe
 
 _DCGAN = {"generator": {"width": 32}, "discriminator": {"width": 32}}
@@ -207,6 +208,7 @@ def _recipes() -> list[Recipe]:
         *_families(small, points),
         *_moderns(points),
         *_published(),
+        *styles.recipes(),
     ]
 
 

@@ -1,0 +1,212 @@
+"""Perceptual path length (Karras et al. 2019, Section 4.1): how evenly pictures change.
+
+Step a little along a path between two latent vectors and see how far the picture moves. A
+generator whose pictures jump in some places and rest in others has long paths.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+Sampler = Callable[[int, torch.Generator], Tensor]
+
+
+@dataclass(frozen=True)
+class PathLength:
+    """A path length with what it was computed from.
+
+    Attributes:
+        value: mean of d / eps^2 over the paths that were kept.
+        stderr: its standard error.
+        n: paths drawn.
+        kept: paths left after trimming both ends at the 1st and 99th percentile.
+        eps: length of the step, as a share of the path.
+        space: "z" or "w".
+        path: "slerp" or "lerp".
+        place: where on the path the step was taken: "full" (anywhere) or "end" (its beginning).
+    """
+
+    value: float
+    stderr: float
+    n: int
+    kept: int
+    eps: float
+    space: str
+    path: str
+    place: str
+
+    def __float__(self) -> float:
+        return self.value
+
+    def __str__(self) -> str:
+        return (
+            f"{self.value:.4g} ± {self.stderr:.2g} ({self.path} in {self.space}, {self.place},"
+            f" {self.kept} of {self.n} paths, eps {self.eps:g})"
+        )
+
+
+def ppl(
+    generator: Callable[[Tensor], Tensor],
+    distance: Callable[[Tensor, Tensor], Tensor],
+    n: int = 10_000,
+    eps: float = 1e-4,
+    seed: int = 0,
+    space: str = "z",
+    path: str | None = None,
+    batch: int = 64,
+    mapping: Callable[[Tensor], Tensor] | None = None,
+    trim: bool = True,
+    place: str = "full",
+    latent: int | Sampler | None = None,
+) -> PathLength:
+    """E[d(G(z_t), G(z_(t + eps)))] / eps^2 over random pairs of latent vectors.
+
+    Of a generator of z, and of one in two parts:
+
+        ppl(g, FeatureDistance(judge))
+        ppl(g.synthesis, distance, space="w", mapping=g.mapping, latent=512)
+
+    Published numbers use LPIPS with a VGG on pictures of 256 px as the distance; others are
+    comparable only with themselves. Pictures stay floats: rounded to bytes, most of these small
+    steps are nought and the rest are huge. Both ends of a step go through the generator in one
+    batch; noise that it draws of its own must be held fixed, or it is measured too.
+
+    Args:
+        generator: latent vectors (B, ...) -> pictures; a module is run in eval mode.
+        distance: pictures twice -> (B,) *squared-like* distances, growing with the square of a
+            small step: `FeatureDistance`, LPIPS, or a squared difference.
+        n: paths.
+        eps: the step, as a share of the path. In float32 not much less than 1e-4.
+        seed: of the latent vectors and places.
+        space: "z", or "w", where `mapping` turns z into w and `generator` w into pictures.
+        path: "slerp", along the sphere, by default in z; "lerp", straight, by default in w. The
+            length of the vectors changes linearly along a slerp.
+        batch: paths at a time.
+        mapping: of a style-based generator.
+        trim: drop the paths below the 1st and above the 99th percentile, as published.
+        place: "full", a place anywhere on the path, or "end", its beginning.
+        latent: number of standard normal dimensions, or `(n, torch.Generator) -> (n, ...)`; by
+            default the generator's (or mapping's) own `sample_latent`.
+
+    Raises:
+        ValueError: an option is unknown, the latent space is, pictures are not floats, or a
+            distance is not finite, is negative, or is not one number a pair.
+    """
+    if space not in ("z", "w"):
+        raise ValueError(f'space must be "z" or "w", not {space!r}')
+    path = path or ("slerp" if space == "z" else "lerp")
+    if path not in ("slerp", "lerp"):
+        raise ValueError(f'path must be "slerp" or "lerp", not {path!r}')
+    if place not in ("full", "end"):
+        raise ValueError(f'place must be "full" or "end", not {place!r}')
+    if space == "w" and mapping is None:
+        raise ValueError('mapping: space="w" needs the function from z to w')
+    if space == "z" and mapping is not None:
+        raise ValueError('mapping: it is used with space="w" only')
+    if n < 2 or batch < 1 or not 0 < eps < 1:
+        raise ValueError(f"n={n}, batch={batch}, eps={eps}: at least 2, at least 1, in (0, 1)")
+    sample = _sampler(latent, mapping if mapping is not None else generator)
+    draw = torch.Generator().manual_seed(seed)
+    parts = []
+    with torch.no_grad(), _evaluating(generator, mapping, distance):
+        for start in range(0, n, batch):
+            size = min(batch, n - start)
+            z = sample(2 * size, draw).to(_device(mapping, generator))
+            ends = mapping(z) if mapping is not None else z
+            shape = (size,) + (1,) * (ends.ndim - 1)
+            t = torch.rand(shape, generator=draw, dtype=torch.float64).to(ends.device)
+            t = t * 0 if place == "end" else t
+            parts.append(_lengths(generator, distance, ends, t, eps, path))
+    found = torch.cat(parts).sort().values
+    if trim:
+        found = found[math.floor((n - 1) * 0.01) : math.ceil((n - 1) * 0.99) + 1]
+    error = float(found.std()) / len(found) ** 0.5
+    return PathLength(float(found.mean()), error, n, len(found), eps, space, path, place)
+
+
+def _lengths(
+    generator: Callable[[Tensor], Tensor],
+    distance: Callable[[Tensor, Tensor], Tensor],
+    ends: Tensor,
+    t: Tensor,
+    eps: float,
+    path: str,
+) -> Tensor:
+    """(B,) float64 on the CPU: d / eps^2 of each step."""
+    between = slerp if path == "slerp" else torch.lerp
+    exact = ends.cpu() if ends.device.type == "mps" else ends
+    a, b = exact.double().chunk(2)
+    t = t.to(a.device)
+    steps = torch.cat([between(a, b, t), between(a, b, t + eps)]).to(ends)
+    pictures = generator(steps)
+    if not pictures.is_floating_point():
+        raise ValueError(f"generator: pictures must be floats, not {pictures.dtype}")
+    d = distance(*pictures.chunk(2))
+    if d.shape != (len(a),):
+        raise ValueError(f"distance: one number a pair expected, ({len(a)},), not {tuple(d.shape)}")
+    d = d.cpu().double()
+    if not bool(d.isfinite().all()) or bool((d < 0).any()):
+        raise ValueError("distance: a value is not finite, or negative")
+    return d / eps**2
+
+
+def slerp(a: Tensor, b: Tensor, t: Tensor) -> Tensor:
+    """The great circle from a to b at t (Shoemake 1985), the length going linearly from |a| to |b|.
+
+    Args:
+        a, b: (B, ...) vectors, of any shape after the first dimension.
+        t: (B, 1, ...) in [0, 1].
+    """
+    dims = tuple(range(1, a.ndim))
+    long_a, long_b = (v.square().sum(dims, keepdim=True).sqrt() for v in (a, b))
+    u, v = a / long_a, b / long_b
+    angle = (u * v).sum(dims, keepdim=True).clamp(-1, 1).arccos()
+    across = v - u * angle.cos()
+    size = across.square().sum(dims, keepdim=True).sqrt()
+    across = across / size.clamp(min=1e-12)  # of equal directions: stay
+    point = u * (t * angle).cos() + across * (t * angle).sin()
+    return point * torch.lerp(long_a, long_b, t.to(long_a))
+
+
+def _sampler(latent: int | Sampler | None, source: Any) -> Sampler:
+    if latent is None:
+        latent = getattr(source, "sample_latent", None)
+        if latent is None:
+            raise ValueError(
+                "latent: the generator has no sample_latent; say how many dimensions, or pass"
+                " a function (n, torch.Generator) -> (n, dims)"
+            )
+    if isinstance(latent, int):
+        dims = latent
+        return lambda count, draw: torch.randn(count, dims, generator=draw)
+    return latent
+
+
+def _device(*places: Any) -> torch.device:
+    """Where the first module among them lives; else the CPU."""
+    for module in places:
+        if isinstance(module, nn.Module):
+            for weight in module.parameters():
+                return weight.device
+    return torch.device("cpu")
+
+
+@contextmanager
+def _evaluating(*callables: Any) -> Any:
+    """Modules in eval mode, and back as they were."""
+    modules = [m for c in callables if isinstance(c, nn.Module) for m in c.modules()]
+    before = [m.training for m in modules]
+    try:
+        for module in modules:
+            module.training = False
+        yield
+    finally:
+        for module, mode in zip(modules, before):
+            module.training = mode

@@ -1,0 +1,154 @@
+"""Where weights come from: a file that is named, or one whose SHA-256 is the published one.
+
+Nothing is downloaded unless it is asked for, and files are read with `weights_only=True`, which
+runs no code.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from ganlab.data import fetch
+from ganlab.errors import CheckpointError
+
+#: The state dict of the FID network, under its two public names (the same bytes).
+URLS = (
+    "https://github.com/toshas/torch-fidelity/releases/download/v0.2.0/"
+    "weights-inception-2015-12-05-6726825d.pth",
+    "https://github.com/mseitzer/pytorch-fid/releases/download/fid_weights/"
+    "pt_inception-2015-12-05-6726825d.pth",
+)
+SHA256 = "6726825d0af5f729cebd5821db510b11b1cfad8faad88a03f1befd49fb9129b2"
+MEGABYTES = 96
+
+
+def cached(url: str) -> Path:
+    """Where `torch.hub` keeps a file that it has downloaded."""
+    return Path(torch.hub.get_dir()) / "checkpoints" / url.rsplit("/", 1)[1]
+
+
+def inception(path: str | Path | None = None) -> Path:
+    """The file of the FID network: `path`, else `$GANLAB_INCEPTION`, else torch.hub's cache.
+
+    Raises:
+        CheckpointError: there is none, or it is another file; the line names URL and SHA-256.
+    """
+    named = path or os.environ.get("GANLAB_INCEPTION")
+    if named:
+        found = Path(named).expanduser()
+        if not found.is_file():
+            raise CheckpointError(f"no weights at {found}: download {URLS[0]} (SHA-256 {SHA256})")
+    else:
+        here = [cached(url) for url in URLS if cached(url).is_file()]
+        if not here:
+            raise CheckpointError(
+                "the Inception network needs its weights: --download-weights fetches them"
+                f" ({MEGABYTES} MB), or download {URLS[0]} (SHA-256 {SHA256}) and name the file"
+                " with --weights or GANLAB_INCEPTION"
+            )
+        found = here[0]
+    check(found)
+    return found
+
+
+def check(path: Path) -> None:
+    """Compare the file with the published SHA-256.
+
+    Raises:
+        CheckpointError: it differs.
+    """
+    with open(path, "rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    if digest != SHA256:
+        raise CheckpointError(
+            f"{path} is not the FID network of {URLS[0]}: its SHA-256 is {digest}, not {SHA256}"
+        )
+
+
+def download() -> Path:
+    """Fetch the FID network's weights into torch.hub's cache, unless they are there.
+
+    Raises:
+        CheckpointError: GANLAB_OFFLINE forbids it, no source answers, or what came is another
+            file.
+    """
+    for url in URLS:
+        if cached(url).is_file():
+            check(cached(url))
+            return cached(url)
+    to = cached(URLS[0])
+    if fetch.offline():
+        raise CheckpointError(f"GANLAB_OFFLINE forbids downloading {URLS[0]} (SHA-256 {SHA256})")
+    with fetch.staged(to.parent, to.stem) as scratch:
+        part = scratch / to.name
+
+        def either() -> None:
+            try:
+                fetch.download(URLS[0], part)
+            except OSError:
+                fetch.download(URLS[1], part)
+
+        try:
+            fetch.persist("the FID network", MEGABYTES, to, either)
+        except fetch.Unreachable as e:
+            raise CheckpointError(f"{URLS[0]} cannot be downloaded ({e})") from None
+        check(part)
+        os.replace(part, to)
+    return to
+
+
+def load(network: nn.Module, path: Path) -> None:
+    """Load a state dict into `network`, in place.
+
+    Raises:
+        CheckpointError: the file is no state dict, or not of this network.
+    """
+    if not path.is_file():
+        raise CheckpointError(f"no weights at {path}")
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:
+        raise CheckpointError(
+            f"{path} cannot be read as weights ({type(error).__name__}): a state dict is expected"
+        ) from error
+    if not isinstance(state, Mapping):
+        raise CheckpointError(f"{path} holds no state dict, but a {type(state).__name__}")
+    try:
+        network.load_state_dict(state)
+    except (RuntimeError, TypeError) as error:
+        lines = [line.strip() for line in str(error).splitlines()[1:]] or [str(error)]
+        raise CheckpointError(
+            f"{path} holds the weights of another network: {lines[0][:120]}"
+        ) from None
+
+
+def randomize(network: nn.Module, seed: int = 0) -> None:
+    """Draw weights with which activations keep their size (He et al. 2015), in place.
+
+    The global random state stays as it is.
+    """
+    draw = torch.Generator().manual_seed(seed)
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d | nn.Linear):
+            nn.init.kaiming_normal_(module.weight, generator=draw)
+            if module.bias is not None:
+                nn.init.zeros_(module.bias)
+
+
+def fingerprint(network: nn.Module) -> str:
+    """Short SHA-256 of all weights and buffers: scores are comparable only if it agrees."""
+    digest = hashlib.sha256()
+    for name, tensor in sorted(network.state_dict().items()):
+        digest.update(name.encode())
+        digest.update(_bytes(tensor))
+    return digest.hexdigest()[:12]
+
+
+def _bytes(tensor: Tensor) -> bytes:
+    return tensor.detach().cpu().contiguous().numpy().tobytes()

@@ -1,0 +1,143 @@
+"""Weights of the FID network: found, checked, fetched only on demand, read without running code."""
+
+import hashlib
+import os
+import pickle
+
+import pytest
+import torch
+from torch import nn
+
+from ganlab.data import fetch
+from ganlab.errors import CheckpointError
+from ganlab.metrics import weights
+from ganlab.metrics.extractors import InceptionFeatures
+
+CONTENT = b"not a network, but bytes with a hash"
+
+
+@pytest.fixture(autouse=True)
+def _own_cache(monkeypatch, tmp_path):
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
+    monkeypatch.delenv("GANLAB_INCEPTION", raising=False)
+    monkeypatch.delenv("GANLAB_OFFLINE", raising=False)
+    monkeypatch.setattr(fetch, "WAIT", 0.0)
+
+
+@pytest.fixture
+def published(monkeypatch):
+    """As if `CONTENT` were the published file."""
+    monkeypatch.setattr(weights, "SHA256", hashlib.sha256(CONTENT).hexdigest())
+
+
+def put(path, content=CONTENT):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content)
+    return path
+
+
+def test_without_weights_one_line_says_what_to_fetch():
+    with pytest.raises(CheckpointError) as caught:
+        InceptionFeatures()
+    line = str(caught.value)
+    assert "\n" not in line
+    assert weights.URLS[0] in line
+    assert weights.SHA256 in line
+    assert "GANLAB_INCEPTION" in line
+
+
+def test_a_name_goes_before_the_environment_and_that_before_the_cache(
+    published, monkeypatch, tmp_path
+):
+    cached = put(weights.cached(weights.URLS[1]))  # under pytorch-fid's name
+    assert weights.inception() == cached
+    cached = put(weights.cached(weights.URLS[0]))  # and under torch-fidelity's
+    assert weights.inception() == cached
+    monkeypatch.setenv("GANLAB_INCEPTION", str(put(tmp_path / "variable.pth")))
+    assert weights.inception() == tmp_path / "variable.pth"
+    assert weights.inception(put(tmp_path / "named.pth")) == tmp_path / "named.pth"
+
+
+def test_another_file_is_refused_wherever_it_lies(monkeypatch, tmp_path):
+    found = hashlib.sha256(CONTENT).hexdigest()
+    put(weights.cached(weights.URLS[0]))
+    for path in (None, put(tmp_path / "mine.pth")):
+        with pytest.raises(CheckpointError, match=f"SHA-256 is {found}, not 6726825d"):
+            weights.inception(path)
+    with pytest.raises(CheckpointError, match=r"no weights at .*nowhere\.pth: download https"):
+        weights.inception(tmp_path / "nowhere.pth")
+
+
+def test_a_download_is_checked_and_kept_under_its_name(published, monkeypatch):
+    asked = []
+
+    def download(url, to):
+        asked.append(url)
+        if url == weights.URLS[0]:
+            raise OSError("not found")
+        to.write_bytes(CONTENT)
+
+    monkeypatch.setattr(fetch, "download", download)
+    path = weights.download()
+    assert asked == list(weights.URLS)  # the second address where the first fails
+    assert path == weights.cached(weights.URLS[0]) == weights.inception()
+    assert weights.download() == path
+    assert len(asked) == 2
+
+
+def test_a_bad_download_leaves_nothing(monkeypatch):
+    monkeypatch.setattr(fetch, "download", lambda url, to: to.write_bytes(b"an error page"))
+    with pytest.raises(CheckpointError, match="is not the FID network"):
+        weights.download()
+    assert not list(weights.cached(weights.URLS[0]).parent.glob("*.pth"))
+
+
+def test_offline_and_unreachable_are_one_line(monkeypatch):
+    def fail(url, to):
+        raise OSError("no route")
+
+    monkeypatch.setattr(fetch, "download", fail)
+    with pytest.raises(CheckpointError, match=r"cannot be downloaded .*no route"):
+        weights.download()
+    monkeypatch.setenv("GANLAB_OFFLINE", "1")
+    with pytest.raises(CheckpointError, match="GANLAB_OFFLINE forbids"):
+        weights.download()
+
+
+class Harm:
+    """A pickle that would run code when it is read."""
+
+    def __reduce__(self):
+        return os.mkdir, ("harm",)
+
+
+def test_reading_weights_runs_no_code(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    torch.save({"weight": Harm()}, "bad.pth")
+    put(tmp_path / "raw.pth", pickle.dumps(Harm()))
+    for name in ("bad.pth", "raw.pth"):
+        with pytest.raises(CheckpointError, match="cannot be read as weights"):
+            weights.load(nn.Linear(2, 2), tmp_path / name)
+    assert not (tmp_path / "harm").exists()
+
+
+def test_weights_of_another_network_are_named(tmp_path):
+    torch.save(nn.Linear(3, 2).state_dict(), tmp_path / "w.pth")
+    with pytest.raises(CheckpointError, match=r"weights of another network: size mismatch"):
+        weights.load(nn.Linear(2, 2), tmp_path / "w.pth")
+    torch.save([1, 2], tmp_path / "list.pth")
+    with pytest.raises(CheckpointError, match="holds no state dict, but a list"):
+        weights.load(nn.Linear(2, 2), tmp_path / "list.pth")
+
+
+def test_drawn_weights_depend_on_the_seed_alone():
+    before = torch.get_rng_state()
+    prints = []
+    for seed in (0, 0, 1):
+        network = nn.Sequential(nn.Conv2d(3, 8, 3), nn.ReLU(), nn.Flatten(), nn.Linear(8, 2))
+        state = torch.get_rng_state()
+        weights.randomize(network, seed)
+        assert torch.equal(state, torch.get_rng_state())
+        prints.append(weights.fingerprint(network))
+    assert prints[0] == prints[1] != prints[2]
+    torch.set_rng_state(before)
