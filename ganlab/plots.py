@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from ganlab.data.imageset import to_uint8
+from ganlab.data.imageset import to_float, to_uint8
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -88,7 +88,7 @@ def save_grid(images: torch.Tensor, path: str | Path, columns: int = 8, zoom: in
 
 
 def untile(path: str | Path, size: int, zoom: int = 2, pad: int = 2) -> torch.Tensor:
-    """The pictures of a grid that `save_grid` wrote, (N, 3, size, size) uint8.
+    """The pictures of a grid that `save_grid` wrote, (N, 3, size, size) in [-1, 1].
 
     Places of the last row that hold no picture come out white.
     """
@@ -98,7 +98,7 @@ def untile(path: str | Path, size: int, zoom: int = 2, pad: int = 2) -> torch.Te
     small = sheet.resize((sheet.width // zoom, sheet.height // zoom), Image.Resampling.NEAREST)
     pixels = torch.from_numpy(np.array(small))[pad:, pad:]
     cut = pixels.unfold(0, size, size + pad).unfold(1, size, size + pad)
-    return cut.reshape(-1, 3, size, size)
+    return to_float(cut.reshape(-1, 3, size, size))
 
 
 def save_picture(image: torch.Tensor, path: str | Path) -> Path:

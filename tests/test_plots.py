@@ -5,6 +5,7 @@ import numpy as np
 import torch
 
 from ganlab import plots
+from ganlab.data import to_float
 
 matplotlib.use("Agg")
 
@@ -26,10 +27,10 @@ def test_tiles_stand_in_rows_with_white_between():
 def test_a_stored_grid_gives_its_pictures_back(tmp_path):
     images = pictures(6)
     path = plots.save_grid(images, tmp_path / "grid.png", columns=3)
-    assert torch.equal(plots.untile(path, 16), images)
+    assert torch.equal(plots.untile(path, 16), to_float(images))
     grey = pictures(4, channels=1)
     path = plots.save_grid(grey, tmp_path / "grey.png", columns=4, zoom=1)
-    assert torch.equal(plots.untile(path, 16, zoom=1), grey.expand(-1, 3, -1, -1))
+    assert torch.equal(plots.untile(path, 16, zoom=1), to_float(grey.expand(-1, 3, -1, -1)))
 
 
 def test_rows_have_their_names_at_the_height_of_their_pictures():
