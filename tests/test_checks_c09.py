@@ -1,0 +1,210 @@
+"""The checks of chapter 9 accept right answers, and name each usual wrong one."""
+
+from __future__ import annotations
+
+import math
+from statistics import NormalDist
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from ganlab import metrics
+from ganlab.lab.checks import NOT_STARTED, run
+
+
+def diagonal(m1: Tensor, s1: Tensor, m2: Tensor, s2: Tensor) -> Tensor:
+    return (m1 - m2).square().sum() + (s1 - s2).square().sum()
+
+
+def merge(n1: int, m1: Tensor, s1: Tensor, n2: int, m2: Tensor, s2: Tensor,
+          weight: float | None = None, own: int = 1, cut: int = 1) -> tuple:  # fmt: skip
+    n, d = n1 + n2, m2 - m1
+    outer = torch.outer(d, d) * (n1 * n2 / n if weight is None else weight)
+    scatter = (n1 - own) * s1 + (n2 - own) * s2 + outer
+    return n, (n1 * m1 + n2 * m2) / n, scatter / (n - cut)
+
+
+def merged(**options: Any) -> Any:
+    return lambda *a: merge(*a, **options)
+
+
+def unweighted(n1: int, m1: Tensor, s1: Tensor, n2: int, m2: Tensor, s2: Tensor) -> tuple:
+    n, _, cov = merge(n1, m1, s1, n2, m2, s2)
+    return n, (m1 + m2) / 2, cov
+
+
+def mmd(x: Tensor, y: Tensor, scale: float | None = None, power: int = 3, own: bool = False,
+        cross: float = 2.0, divisor: int = 1) -> Tensor:  # fmt: skip
+    def kernel(a: Tensor, b: Tensor) -> Tensor:
+        return (a @ b.T / (scale or a.shape[1]) + 1) ** power
+
+    def within(a: Tensor) -> Tensor:
+        k, n = kernel(a, a), len(a)
+        return k.mean() if own else (k.sum() - k.trace()) / (n * (n - divisor))
+
+    return within(x) + within(y) - cross * kernel(x, y).mean()
+
+
+def mmd_with(**options: Any) -> Any:
+    return lambda x, y: mmd(x, y, **options)
+
+
+def shares(real: Tensor, fake: Tensor, k: int, itself: int = 0) -> tuple[float, float]:
+    radii = torch.cdist(real, real).sort(1).values[:, k - itself]
+    inside = torch.cdist(real, fake) < radii[:, None]
+    return inside.sum().item() / (k * len(fake)), inside.any(1).double().mean().item()
+
+
+def part(change: Any) -> Any:
+    """Density and coverage after `change(density, coverage, real, fake, k)`."""
+    return lambda r, f, k: change(*shares(r, f, k), r, f, k)
+
+
+def floor(values: Tensor, n: int, diagonal: float = 2.0, pairs: float = 1.0, means: float = 1.0,
+          half: float = 1.0) -> float:  # fmt: skip
+    terms = values[:, None] * values / (2 * (values[:, None] + values))
+    own = terms.trace()
+    total = means * values.sum() + pairs * (terms.sum() - own) + diagonal * own
+    return 2 / n * half * total.item()
+
+
+def floor_with(**options: Any) -> Any:
+    return lambda values, n: floor(values, n, **options)
+
+
+def equal(values: Tensor, n: int) -> float:
+    return metrics.fid_bias(len(values), n, values.mean().item())
+
+
+def raters(delta: float, spread: float, each: int, power: float, alpha: float = 0.025,
+           variance: Any = lambda s, m: s**2 + (0.25 - s**2) / m) -> int:  # fmt: skip
+    z = NormalDist().inv_cdf(1 - alpha) + NormalDist().inv_cdf(power)
+    return math.ceil((z / delta) ** 2 * variance(spread, each))
+
+
+def raters_with(**options: Any) -> Any:
+    return lambda *a: raters(*a, **options)
+
+
+RIGHT = [
+    ("9.1", diagonal),
+    ("9.2", merge),
+    ("9.3", mmd),
+    ("9.4", shares),
+    ("9.5", floor),
+    ("9.6", raters),
+]
+
+WRONG = [
+    ("9.1", lambda m1, s1, m2, s2: (m1 - m2).square().sum(), "only the means"),
+    ("9.1", lambda m1, s1, m2, s2: (s1 - s2).square().sum(), "only the widths"),
+    ("9.1", lambda *a: diagonal(*a).sqrt(), "its *square*"),
+    ("9.1", lambda m1, s1, m2, s2: diagonal(m1, s1**2, m2, s2**2), "variances are compared"),
+    (
+        "9.1",
+        lambda m1, s1, m2, s2: (m1 - m2).norm() + (s1 - s2).square().sum(),
+        "means is not squared",
+    ),
+    (
+        "9.1",
+        lambda m1, s1, m2, s2: (m1 - m2).square().sum() + (s1**2 + s2**2 - s1 * s2).sum(),
+        "lost its 2",
+    ),
+    ("9.1", lambda *a: diagonal(*a) / 4, "FID adds"),
+    ("9.1", lambda *a: None, "return missing"),
+    ("9.2", unweighted, "larger batch"),
+    ("9.2", merged(weight=0.0), "*between* the means"),
+    ("9.2", merged(weight=0.0, own=0, cut=0), "weights are n/(n+m)"),
+    ("9.2", merged(own=0), "the scatter, not times n"),
+    ("9.2", merged(cut=0), "has N - 1"),
+    ("9.2", merged(weight=1.0), "not 1"),
+    ("9.2", lambda *a: merge(*a)[:2], "three things"),
+    ("9.3", mmd_with(own=True), "paired with itself"),
+    ("9.3", mmd_with(divisor=0), "still counts it"),
+    ("9.3", mmd_with(scale=1), "divided by the number"),
+    ("9.3", mmd_with(cross=1.0), "counts twice"),
+    ("9.3", mmd_with(power=2), "degree 2"),
+    ("9.3", lambda x, y: mmd(x, y).abs().sqrt(), "no root"),
+    ("9.3", lambda x, y: mmd(x, y).clamp(min=0), "do not clip"),
+    ("9.4", lambda r, f, k: shares(r, f, k, itself=1), "its own nearest"),
+    ("9.4", lambda r, f, k: shares(f, r, k), "around the generated"),
+    ("9.4", part(lambda d, c, *a: (c, d)), "other way round"),
+    ("9.4", part(lambda d, c, r, f, k: (d * k, c)), "not divided by k"),
+    ("9.4", part(lambda d, c, r, f, k: (d * len(f) / len(r), c)), "their number"),
+    (
+        "9.4",
+        part(lambda d, c, r, f, k: (d, metrics.precision_recall(r, f, k).precision)),
+        "share of *real*",
+    ),
+    ("9.4", part(lambda d, c, *a: (d, 0.5)), "your coverage"),
+    ("9.4", part(lambda d, c, *a: d), "a pair"),
+    ("9.5", floor_with(half=0.5), "one sample's half"),
+    ("9.5", floor_with(means=0.0), "means are missing"),
+    ("9.5", floor_with(pairs=0.0, diagonal=0.0), "covariances are missing"),
+    ("9.5", floor_with(diagonal=1.0), "twice that of a product"),
+    ("9.5", floor_with(pairs=0.0), "most of it"),
+    ("9.5", floor_with(pairs=0.5), "stands twice"),
+    ("9.5", floor_with(pairs=2.0, diagonal=4.0), "factor 2"),
+    ("9.5", equal, "equal"),
+    ("9.6", lambda d, s, m, p: raters(d, s, m, p) * m, "*judgements*"),
+    ("9.6", lambda d, s, m, p: raters(d, 0.0, m, p), "own spread"),
+    ("9.6", raters_with(variance=lambda s, m: s**2), "endless answers"),
+    ("9.6", raters_with(variance=lambda s, m: 0.25), "one answer a rater"),
+    ("9.6", raters_with(alpha=0.05), "two-sided"),
+    ("9.6", lambda d, s, m, p: raters(d, s, m, 0.5), "power is missing"),
+    ("9.6", raters_with(variance=lambda s, m: s**2 + 0.25 / m), "Hint 2"),
+    ("9.6", lambda *a: raters(*a) if a[2] == 40 else 1, "right for"),
+]
+
+
+@pytest.mark.parametrize(("number", "answer"), RIGHT, ids=[n for n, _ in RIGHT])
+def test_right_answers_pass(number: str, answer: Any) -> None:
+    verdict = run(number, answer)
+    assert verdict.passed, verdict.message
+
+
+@pytest.mark.parametrize(
+    ("number", "answer", "diagnosis"), WRONG, ids=[f"{n}-{d}" for n, _, d in WRONG]
+)
+def test_wrong_answers_are_named(number: str, answer: Any, diagnosis: str) -> None:
+    verdict = run(number, answer)
+    assert verdict.status == "failed"
+    assert diagnosis in verdict.message
+
+
+@pytest.mark.parametrize(
+    ("number", "starter"),
+    [
+        ("9.1", lambda *a: ...),
+        ("9.2", lambda *a: (..., ..., ...)),
+        ("9.3", lambda x, y: ...),
+        ("9.4", lambda *a: (..., ...)),
+        ("9.5", lambda *a: ...),
+        ("9.6", ...),
+    ],
+)
+def test_untouched_starters_are_not_started(number: str, starter: Any) -> None:
+    verdict = run(number, starter)
+    assert verdict.status == "not started"
+    assert verdict.message == NOT_STARTED
+
+
+def test_the_checks_leave_the_global_random_state() -> None:
+    before = torch.get_rng_state()
+    for number, answer in RIGHT:
+        run(number, answer)
+    assert torch.equal(before, torch.get_rng_state())
+
+
+def test_the_floor_of_the_check_is_the_closed_form_and_what_samples_score() -> None:
+    values = torch.tensor([4.0, 1.0, 0.25], dtype=torch.float64)
+    rng = torch.Generator().manual_seed(0)
+    found = [
+        metrics.fid(*(torch.randn(2, 400, 3, generator=rng, dtype=torch.float64) * values.sqrt()))
+        for _ in range(200)
+    ]
+    mean = sum(f.value for f in found) / len(found)
+    assert mean == pytest.approx(floor(values, 400), rel=0.1)
+    assert floor(torch.ones(7), 50) == pytest.approx(metrics.fid_bias(7, 50))

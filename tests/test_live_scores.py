@@ -1,0 +1,74 @@
+"""The live figure of chapter 9 computes what the package computes."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+import torch
+
+from ganlab import metrics
+
+SCRIPT = Path(__file__).resolve().parents[1] / "book" / "static" / "live" / "scores.js"
+CASES = {
+    "sound": {},
+    "missing": {"missing": 3},
+    "narrow and shifted": {"width": 0.4, "shift": 0.5},
+    "noise": {"noise": 0.3},
+    "copies": {"copies": 1},
+}
+PROGRAM = """
+eval(require("fs").readFileSync(process.argv[1], "utf8"));
+const live = globalThis.scoresLive, train = live.sample(1), held = live.sample(2), found = {};
+for (const [name, damage] of Object.entries(JSON.parse(process.argv[2]))) {
+  const fake = live.sample(100, damage, train);
+  found[name] = { fake, scores: live.scores(train, fake, held) };
+}
+console.log(JSON.stringify({ train, held, k: live.K, found }));
+"""
+
+pytestmark = pytest.mark.skipif(not shutil.which("node"), reason="needs Node.js")
+
+
+@pytest.fixture(scope="module")
+def live() -> dict:
+    run = subprocess.run(
+        ["node", "-e", PROGRAM, str(SCRIPT), json.dumps(CASES)],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    )
+    return json.loads(run.stdout)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_the_figure_shows_what_the_package_computes(live: dict, name: str) -> None:
+    real, held = (torch.tensor(live[key], dtype=torch.float64) for key in ("train", "held"))
+    fake = torch.tensor(live["found"][name]["fake"], dtype=torch.float64)
+    shares = metrics.prdc(real, fake, live["k"])
+    expected = {
+        "FID": metrics.fid(real, fake).value,
+        "KID": metrics.kid(real, fake, subsets=1, subset_size=len(real)).value,
+        "precision": shares.precision,
+        "recall": shares.recall,
+        "density": shares.density,
+        "coverage": shares.coverage,
+        "1-NN accuracy": metrics.leave_one_out_accuracy(real, fake).value,
+        "copy test": metrics.nearest_neighbour_test(real, fake, held).value,
+    }
+    found = live["found"][name]["scores"]
+    assert set(found) == set(expected)
+    for key, value in expected.items():
+        assert found[key] == pytest.approx(value, abs=1e-6), key
+
+
+def test_the_damages_do_what_they_say(live: dict) -> None:
+    found = {name: case["scores"] for name, case in live["found"].items()}
+    assert found["copies"]["copy test"] == 1
+    assert found["missing"]["recall"] < found["sound"]["recall"] - 0.2
+    assert found["noise"]["precision"] < found["sound"]["precision"] - 0.1
+    assert found["narrow and shifted"]["FID"] > 5 * abs(found["sound"]["FID"])
