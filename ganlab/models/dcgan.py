@@ -9,11 +9,11 @@ to 4x4.
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor, nn
 
 from ganlab.errors import RecipeError, unknown
 from ganlab.models import layers as shared
+from ganlab.models.latent import NormalLatent
 
 SIZES = (16, 32, 64, 128)
 NORMS = ("batch", "layer", "spectral", "none")
@@ -37,10 +37,12 @@ def _stages(size: int) -> int:
     return size.bit_length() - 3  # doublings from 4x4 to size, the last one to pixels
 
 
-class Generator(nn.Module):
+class Generator(NormalLatent, nn.Module):
     """z to a picture: project to 4x4, then transposed convolutions that double the size.
 
     BatchNorm and ReLU in every layer but the last, which has neither and ends in tanh (Sec. 3).
+    The paper draws z uniformly from [-1, 1]; the normal is what all later work uses and has no
+    corners in its interpolations.
 
     Args:
         size: 16, 32, 64 or 128 pixels.
@@ -88,15 +90,6 @@ class Generator(nn.Module):
     def forward(self, z: Tensor) -> Tensor:
         """(B, latent) -> (B, C, size, size) in [-1, 1]."""
         return self.layers(z[:, :, None, None])
-
-    def sample_latent(self, n: int, generator: torch.Generator | None = None) -> Tensor:
-        """(n, latent) standard normal, drawn on the generator's device.
-
-        The paper draws uniformly from [-1, 1]; the normal is what all later work uses and has
-        no corners in its interpolations.
-        """
-        device = generator.device if generator is not None else None
-        return torch.randn(n, self.latent, generator=generator, device=device)
 
 
 def _double(wide: int, out: int, how: str, bias: bool) -> list[nn.Module]:

@@ -143,6 +143,11 @@ def stages(size: int, least: int = 8) -> int:
     return size.bit_length() - 2
 
 
+def widths(size: int, base: int, most: int) -> list[int]:
+    """Channels at each resolution from 4 to `size`; see `channels_at`."""
+    return [channels_at(4 << i, base, most) for i in range(stages(size))]
+
+
 def channels_at(resolution: int, base: int, most: int) -> int:
     """Channels at a resolution: base / resolution, at most `most`, at least 1."""
     return max(1, min(base // resolution, most))

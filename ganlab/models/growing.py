@@ -111,6 +111,16 @@ class Growing(nn.Module):
         """`old` at alpha 0, `new` at alpha 1."""
         return torch.lerp(old, new, self.alpha.to(new.dtype))
 
+    def picture(self, to_pixels: nn.ModuleList, before: Tensor, x: Tensor) -> Tensor:
+        """What a generator returns of its newest maps `x` and those of the resolution before.
+
+        In training mode a picture of this resolution, else one of `size` pixels.
+        """
+        made = to_pixels[self.level](x)
+        if self.fading:
+            made = self.blend(doubled(to_pixels[self.level - 1](before)), made)
+        return made if self.training else enlarged(made, self.size)
+
     def shown(self, x: Tensor) -> Tensor:
         """Real pictures as this phase shows them: (B, C, size, size) -> (B, C, n, n).
 

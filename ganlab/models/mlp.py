@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import math
 
-import torch
 from torch import Tensor, nn
 
 from ganlab.errors import RecipeError, unknown
 from ganlab.models import layers as shared
+from ganlab.models.latent import NormalLatent
 
 
-class Generator(nn.Module):
+class Generator(NormalLatent, nn.Module):
     """Latent vectors to points or pictures.
 
     For pictures the network of the first GANs on MNIST: widths that double from `width`, ReLU,
@@ -64,11 +64,6 @@ class Generator(nn.Module):
         """(B, latent) -> (B, out) or (B, C, H, W) in [-1, 1]."""
         x = self.layers(z)
         return x if isinstance(self.out, int) else x.view(-1, *self.out)
-
-    def sample_latent(self, n: int, generator: torch.Generator | None = None) -> Tensor:
-        """(n, latent) standard normal, drawn on the generator's device."""
-        device = generator.device if generator is not None else None
-        return torch.randn(n, self.latent, generator=generator, device=device)
 
 
 class Discriminator(nn.Module):

@@ -22,6 +22,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ganlab.errors import RecipeError
+from ganlab.models.latent import NormalLatent
 
 SIZES = (16, 32, 64)
 SLOPE = 0.2  # of the leaky ReLU
@@ -140,7 +141,7 @@ def _match(before: int, after: int) -> list[nn.Module]:
     return [] if before == after else [_scaled(nn.Conv2d(before, after, 1, bias=False))]
 
 
-class Generator(nn.Module):
+class Generator(NormalLatent, nn.Module):
     """z to a picture: a learned 4x4 basis, blocks at each size, 1x1 to pixels.
 
     z becomes one number per channel by a linear map, and each number scales a learned 4x4 map.
@@ -197,11 +198,6 @@ class Generator(nn.Module):
         """(B, latent) -> (B, C, size, size), around [-1, 1] but not bounded."""
         x = self.project(z)[:, :, None, None] * self.basis
         return self.layers(x)
-
-    def sample_latent(self, n: int, generator: torch.Generator | None = None) -> Tensor:
-        """(n, latent) standard normal, drawn on the generator's device."""
-        device = generator.device if generator is not None else None
-        return torch.randn(n, self.latent, generator=generator, device=device)
 
 
 class Discriminator(nn.Module):

@@ -18,11 +18,12 @@ from ganlab.models.equalized import (
     EqualConv2d,
     EqualLinear,
     active,
-    channels_at,
     pixel_norm,
+    widths,
 )
 from ganlab.models.fir import blurring
-from ganlab.models.growing import Growing, doubled, enlarged, halved
+from ganlab.models.growing import Growing, doubled, halved
+from ganlab.models.latent import NormalLatent
 from ganlab.models.layers import MinibatchStd
 
 
@@ -39,8 +40,8 @@ class GeneratorBlock(nn.Module):
         return pixel_norm(active(self.second(x)))
 
 
-class Generator(Growing):
-    """z, normalised, to a picture that grows from `first` to `size`.
+class Generator(NormalLatent, Growing):
+    """z, projected onto the sphere (Sec. A.1), to a picture that grows from `first` to `size`.
 
     In training mode the picture has the phase's resolution. In evaluation mode it has `size`
     pixels, repeated where the network has not grown so far.
@@ -70,7 +71,7 @@ class Generator(Growing):
     ) -> None:
         super().__init__(size, channels, growing, first, hold, fade)
         self.latent = latent
-        wide = [channels_at(4 << i, channel_base, channel_max) for i in range(self.stages)]
+        wide = widths(size, channel_base, channel_max)
         # A 4x4 convolution of a padded 1x1 map: He's constant counts all 16 taps.
         self.project = EqualLinear(latent, wide[0] * 16, math.sqrt(2) / 4, bias_gain=None)
         self.bias = nn.Parameter(torch.zeros(wide[0], 1, 1))
@@ -87,18 +88,7 @@ class Generator(Growing):
         before = x
         for i in range(self.level):
             before, x = x, self.blocks[i](x)
-        picture = self.to_pixels[self.level](x)
-        if self.fading:
-            picture = self.blend(doubled(self.to_pixels[self.level - 1](before)), picture)
-        return picture if self.training else enlarged(picture, self.size)
-
-    def sample_latent(self, n: int, generator: torch.Generator | None = None) -> Tensor:
-        """(n, latent) standard normal, drawn on the generator's device.
-
-        The network projects it onto the sphere (Sec. A.1).
-        """
-        device = generator.device if generator is not None else None
-        return torch.randn(n, self.latent, generator=generator, device=device)
+        return self.picture(self.to_pixels, before, x)
 
 
 class DiscriminatorBlock(nn.Module):
@@ -142,7 +132,7 @@ class Discriminator(Growing):
         fade: int = 600_000,
     ) -> None:
         super().__init__(size, channels, growing, first, hold, fade)
-        wide = [channels_at(4 << i, channel_base, channel_max) for i in range(self.stages)]
+        wide = widths(size, channel_base, channel_max)
         self.from_pixels = nn.ModuleList(EqualConv2d(channels, c, 1) for c in wide)
         pairs = pairwise(wide)
         self.blocks = nn.ModuleList(DiscriminatorBlock(b, a, blur) for a, b in pairs)

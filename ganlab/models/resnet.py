@@ -20,12 +20,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import pairwise
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ganlab.errors import RecipeError, unknown
 from ganlab.models import layers as shared
+from ganlab.models.latent import NormalLatent
 
 SIZES = (32, 64)
 PYRAMID = {32: (1, 1, 1, 1), 64: (8, 8, 4, 2, 1)}  # the generator's channels over its width
@@ -109,7 +109,7 @@ class Block(nn.Module):
         return h + (F.interpolate(x, scale_factor=2) if self.resample == "up" else x)
 
 
-class Generator(nn.Module):
+class Generator(NormalLatent, nn.Module):
     """z to a picture: a linear map to 4x4, blocks that double the size, 3x3 to pixels, tanh.
 
     Args:
@@ -153,11 +153,6 @@ class Generator(nn.Module):
     def forward(self, z: Tensor) -> Tensor:
         """(B, latent) -> (B, C, size, size) in [-1, 1]."""
         return self.layers(self.project(z))
-
-    def sample_latent(self, n: int, generator: torch.Generator | None = None) -> Tensor:
-        """(n, latent) standard normal, drawn on the generator's device."""
-        device = generator.device if generator is not None else None
-        return torch.randn(n, self.latent, generator=generator, device=device)
 
 
 class Discriminator(nn.Module):

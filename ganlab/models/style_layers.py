@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from ganlab.errors import RecipeError
 from ganlab.models.equalized import HE, EqualLinear, active, full_precision, pixel_norm
+from ganlab.models.latent import NormalLatent
 
 NOISE = ("random", "fixed", "none")
 
@@ -117,7 +118,7 @@ class Noise(nn.Module):
         return f"{self.size}, channels={self.strength.numel()}"
 
 
-class StyleGenerator(nn.Module):
+class StyleGenerator(NormalLatent, nn.Module):
     """What both generators do with w; they add `mapping`, the buffer `average`, `synthesis`.
 
     In training mode a share `mixing` of the samples takes its finer layers' styles from a
@@ -129,7 +130,6 @@ class StyleGenerator(nn.Module):
 
     mapping: Mapping
     average: Tensor
-    latent: int
     mixing: float
     decay: float
 
@@ -212,11 +212,6 @@ class StyleGenerator(nn.Module):
             noise: see `NoiseInput`.
         """
         return self.synthesis(self.styles(z, labels, psi, cutoff), noise)
-
-    def sample_latent(self, n: int, generator: torch.Generator | None = None) -> Tensor:
-        """(n, latent) standard normal, drawn on the generator's device."""
-        device = generator.device if generator is not None else None
-        return torch.randn(n, self.latent, generator=generator, device=device)
 
     def noise_inputs(self, noise: NoiseInput, count: int) -> list[str | Tensor]:
         """One entry for each of `count` layers.

@@ -22,12 +22,12 @@ from ganlab.models.equalized import (
     EqualConv2d,
     EqualLinear,
     active,
-    channels_at,
     full_precision,
     wide,
+    widths,
 )
 from ganlab.models.fir import blurring
-from ganlab.models.growing import Growing, doubled, enlarged
+from ganlab.models.growing import Growing, doubled
 from ganlab.models.style_layers import Mapping, Noise, NoiseInput, StyleGenerator
 
 
@@ -110,17 +110,17 @@ class Generator(StyleGenerator, Growing):
         self.latent, self.mixing, self.decay = latent, mixing, decay
         self.mapping = Mapping(latent, style, layers, classes, rate)
         self.register_buffer("average", torch.zeros(style))
-        widths = [channels_at(4 << i, channel_base, channel_max) for i in range(self.stages)]
-        self.start = nn.Parameter(torch.ones(widths[0], 4, 4))
+        wide_at = widths(size, channel_base, channel_max)
+        self.start = nn.Parameter(torch.ones(wide_at[0], 4, 4))
         self.blur = blurring()
         # The first of each pair of convolutions comes after doubling; at 4x4 there is none.
         self.convs, self.epilogues = nn.ModuleList(), nn.ModuleList()
-        for i, c in enumerate(widths):
+        for i, c in enumerate(wide_at):
             if i:
-                self.convs.append(EqualConv2d(widths[i - 1], c, bias_gain=None))
+                self.convs.append(EqualConv2d(wide_at[i - 1], c, bias_gain=None))
             self.convs.append(EqualConv2d(c, c, bias_gain=None))
             self.epilogues.extend(Epilogue(style, c, 4 << i) for _ in range(2))
-        self.to_pixels = nn.ModuleList(EqualConv2d(c, channels, 1, gain=1.0) for c in widths)
+        self.to_pixels = nn.ModuleList(EqualConv2d(c, channels, 1, gain=1.0) for c in wide_at)
 
     @property
     def layers_used(self) -> int:
@@ -140,10 +140,7 @@ class Generator(StyleGenerator, Growing):
                 if i % 2 == 0:
                     x = self.blur(x)
             x = self.epilogues[i](x, ws[:, i], inputs[i])
-        picture = self.to_pixels[self.level](x)
-        if self.fading:
-            picture = self.blend(doubled(self.to_pixels[self.level - 1](before)), picture)
-        return picture if self.training else enlarged(picture, self.size)
+        return self.picture(self.to_pixels, before, x)
 
 
 class Discriminator(progan.Discriminator):

@@ -21,8 +21,8 @@ from ganlab.models.equalized import (
     EqualConv2d,
     EqualLinear,
     active,
-    channels_at,
     stages,
+    widths,
 )
 from ganlab.models.fir import before_strided, doubling, halving
 from ganlab.models.layers import MinibatchStd
@@ -109,7 +109,7 @@ class Generator(StyleGenerator):
         self.mapping = Mapping(latent, style, layers, classes, rate, bias_gain=HE)
         self.register_buffer("average", torch.zeros(style))
         count = stages(size)
-        wide = [channels_at(4 << i, channel_base, channel_max) for i in range(count)]
+        wide = widths(size, channel_base, channel_max)
         self.start = nn.Parameter(torch.randn(wide[0], 4, 4))
         self.layers = nn.ModuleList([StyledConv(wide[0], wide[0], style, 4, False, form)])
         for i in range(1, count):
@@ -192,7 +192,7 @@ class Discriminator(nn.Module):
     ) -> None:
         super().__init__()
         self.size, self.classes = size, classes
-        wide = [channels_at(4 << i, channel_base, channel_max) for i in range(stages(size))]
+        wide = widths(size, channel_base, channel_max)
         self.from_pixels = EqualConv2d(channels, wide[-1], 1, bias_gain=HE)
         pairs = pairwise(wide[::-1])
         self.blocks = nn.ModuleList(DiscriminatorBlock(a, b, residual) for a, b in pairs)
