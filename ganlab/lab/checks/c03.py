@@ -15,23 +15,12 @@ from torch.nn.functional import softplus
 
 from ganlab.data import toy
 from ganlab.lab.checks import Answer, Fail, check
+from ganlab.lab.checks.read import number
 from ganlab.metrics import mode_coverage
 from ganlab.models.mlp import Discriminator, Generator
 
 #: Exercise 3.5: modes and share of good samples to reach, and real points that may be shown.
 GRID_MODES, GRID_GOOD, GRID_BUDGET = 20, 0.05, 256_000
-
-
-def _number(value: Any, what: str) -> float:
-    """A plain number from a tensor or number, or a diagnosis."""
-    if value is ...:
-        raise NotImplementedError
-    if value is None:
-        raise Fail(f"{what} is None: is a return missing?")
-    number = torch.as_tensor(value, dtype=torch.float64).detach()
-    if number.numel() != 1:
-        raise Fail(f"{what} must be one number, but has shape {tuple(number.shape)}")
-    return number.item()
 
 
 def _pair(seed: int = 0) -> tuple[nn.Module, nn.Module]:
@@ -95,7 +84,7 @@ def g_step(answer: Answer) -> str:
             raise Fail("a sum over the batch: the loss is a mean")
         raise Fail("the generator moves, but not along the gradient of -log D(G(z))")
     expected = softplus(-judge(start(z))).mean().item()
-    told = _number(found, "what you return")
+    told = number(found, "what you return")
     if not math.isclose(told, expected, rel_tol=1e-4):
         raise Fail(f"the step is right, but the loss you return is {told:.4f}, not {expected:.4f}")
 
@@ -214,7 +203,7 @@ def count_modes(answer: Answer) -> str:
         raise Fail("return two things: the number of modes found, and the share of good samples")
     if any(part is ... for part in reply):
         raise NotImplementedError
-    found, good = _number(reply[0], "found"), _number(reply[1], "good")
+    found, good = number(reply[0], "found"), number(reply[1], "good")
     right = mode_coverage(samples, centers, std)  # 3 found, 5 of 8 good
 
     def at(radius: float) -> tuple[float, float]:
@@ -248,7 +237,7 @@ def count_modes(answer: Answer) -> str:
             f" right are {right.found} and {right.good:.3f}"
         )
     reply = answer(centers + 1.95, centers, 0.01)
-    if (_number(reply[0], "found"), _number(reply[1], "good")) != (0, 0):
+    if (number(reply[0], "found"), number(reply[1], "good")) != (0, 0):
         raise Fail("where no sample is good the answer is (0, 0)")
     return f"right: {right.found} of 4 modes, {right.good:.3f} good on the test points"
 
@@ -264,7 +253,7 @@ def smooth_d_loss(answer: Answer) -> str:
         return target * softplus(-a) + (1 - target) * softplus(a)
 
     right = (on(real, t).mean() + on(fake, 0).mean()).item()
-    found = _number(answer(real, fake, t), "the loss")
+    found = number(answer(real, fake, t), "the loss")
     wrong = {
         (on(real, t).mean() + on(fake, 1 - t).mean()).item(): "this smooths both sides: the label"
         " of generated samples stays 0 (chapter 2 says why)",
@@ -286,7 +275,7 @@ def smooth_d_loss(answer: Answer) -> str:
             if math.isclose(found, value, rel_tol=1e-5):
                 raise Fail(diagnosis)
         raise Fail(f"your loss is {found:.4f} where {right:.4f} is right: see Hint 2")
-    if not math.isfinite(_number(answer(-300 + 0 * real, 300 + 0 * fake, t), "the loss")):
+    if not math.isfinite(number(answer(-300 + 0 * real, 300 + 0 * fake, t), "the loss")):
         raise Fail("right, but not finite at logits of ±300: compute from logits")
     return "right, and finite at large logits"
 
@@ -296,7 +285,7 @@ def train_grid(answer: Answer) -> str:
     """`answer` is (generator, points shown): modes and precision on grid25."""
     if not isinstance(answer, tuple | list) or len(answer) != 2:
         raise Fail("return two things: the generator, and the number of real points shown")
-    G, shown = answer[0], _number(answer[1], "the number of points shown")
+    G, shown = answer[0], number(answer[1], "the number of points shown")
     if torch.is_tensor(G) or not hasattr(G, "sample_latent"):
         raise Fail("the first thing must be the generator itself, not its samples: it needs"
                    " sample_latent, as ganlab.models.mlp.Generator has")  # fmt: skip

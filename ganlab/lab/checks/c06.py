@@ -10,39 +10,11 @@ import torch
 from torch import Tensor, nn
 
 from ganlab.lab.checks import Answer, Fail, check
-
-F64 = torch.float64
-
-
-def _number(value: Any, what: str) -> float:
-    """A plain finite number from a tensor or number, or a diagnosis."""
-    if value is ... or value is None:
-        raise NotImplementedError
-    number = torch.as_tensor(value, dtype=F64).detach()
-    if number.numel() != 1:
-        raise Fail(f"{what} must be one number, but has shape {tuple(number.shape)}")
-    if not math.isfinite(number.item()):
-        raise Fail(f"{what} is {number.item()}")
-    return number.item()
-
-
-def _tensor(value: Any, shape: torch.Size, what: str) -> Tensor:
-    if value is ... or value is None:
-        raise NotImplementedError
-    found = torch.as_tensor(value).detach().to(F64)
-    if found.shape != shape:
-        raise Fail(f"{what} must have shape {tuple(shape)}, yours has {tuple(found.shape)}")
-    return found
-
-
-def _close(a: Tensor | float, b: Tensor | float, tolerance: float = 1e-5) -> bool:
-    one, two = torch.as_tensor(a, dtype=F64), torch.as_tensor(b, dtype=F64)
-    return bool(torch.allclose(one, two, rtol=tolerance, atol=tolerance))
+from ganlab.lab.checks.read import F64, close, finite_number, started, tensor
 
 
 def _pair(value: Any, what: str) -> tuple[Any, Any]:
-    if value is ... or value is None:
-        raise NotImplementedError
+    started(value)
     if not isinstance(value, tuple | list) or len(value) != 2:
         raise Fail(f"return two things: {what}")
     if value[0] is ... or value[1] is ...:
@@ -52,7 +24,7 @@ def _pair(value: Any, what: str) -> tuple[Any, Any]:
 
 def _diagnose(found: float, wrong: dict[float, str]) -> None:
     for value, diagnosis in wrong.items():
-        if _close(found, value):
+        if close(found, value):
             raise Fail(diagnosis)
 
 
@@ -62,12 +34,12 @@ def w1_sorted(answer: Answer) -> str:
     a = torch.tensor([0.3, -3.2, 2.5, 0.9, -0.4], dtype=F64)
     b = torch.tensor([1.1, 4.0, -0.7, 0.2, -1.9], dtype=F64)
     kept = a.clone(), b.clone()
-    found = _number(answer(a, b), "the distance")
+    found = finite_number(answer(a, b), "the distance")
     if not (torch.equal(a, kept[0]) and torch.equal(b, kept[1])):
         raise Fail("your function changes its inputs: sort copies")
     gap = a.sort().values - b.sort().values
     right = gap.abs().mean().item()
-    if not _close(found, right):
+    if not close(found, right):
         _diagnose(
             found,
             {
@@ -88,7 +60,7 @@ def w1_sorted(answer: Answer) -> str:
             },
         )
         raise Fail(f"your W1 is {found:.4f} where {right:.4f} is right: see Hint 1")
-    if abs(_number(answer(a, a.flip(0)), "the distance")) > 1e-9:
+    if abs(finite_number(answer(a, a.flip(0)), "the distance")) > 1e-9:
         raise Fail("the same points in another order must have distance 0")
     return "right: on a line the best plan pairs by rank"
 
@@ -99,10 +71,10 @@ def wgan_losses(answer: Answer) -> str:
     real = torch.tensor([1.5, -0.5, 2.0], dtype=F64)
     fake = torch.tensor([0.4, -1.3, 0.9, 3.0, -0.2], dtype=F64)
     pair = _pair(answer(real, fake), "the critic's loss and the generator's")
-    critic, generator = (_number(v, w) for v, w in zip(pair, ("L_D", "L_G"), strict=True))
+    critic, generator = (finite_number(v, w) for v, w in zip(pair, ("L_D", "L_G"), strict=True))
     up, down = real.mean().item(), fake.mean().item()
     right = down - up
-    if not _close(critic, right):
+    if not close(critic, right):
         joined = (fake.sum() - real.sum()).item()
         _diagnose(
             critic,
@@ -123,7 +95,7 @@ def wgan_losses(answer: Answer) -> str:
             },
         )
         raise Fail(f"your L_D is {critic:.4f} where {right:.4f} is right: see Hint 1")
-    if not _close(generator, -down):
+    if not close(generator, -down):
         _diagnose(
             generator,
             {
@@ -164,8 +136,8 @@ def gradient_penalty(answer: Answer) -> str:
     fake = 5 + torch.randn(n, *shape, generator=rng, dtype=F64)
     f = _Watched(shape, 3.0)
     result = answer(f, real, fake)
-    found = _number(result, "the penalty")
-    if not _close(found, 4.0):
+    found = finite_number(result, "the penalty")
+    if not close(found, 4.0):
         g = f.w.detach().expand(n, *shape)
         one_sided = g.flatten(1)
         _diagnose(
@@ -212,22 +184,22 @@ def gradient_penalty(answer: Answer) -> str:
         raise Fail("the value is right, but it has no gradient for the critic's weights:"
                    " create_graph=True")  # fmt: skip
     gradient = torch.autograd.grad(result, weights, allow_unused=True)[0]
-    if gradient is None or not _close(gradient.norm(), 4.0, 1e-4):
+    if gradient is None or not close(gradient.norm(), 4.0, 1e-4):
         raise Fail("the value is right, but its gradient in the weights is not: create_graph=True")
-    below = _number(answer(_Watched(shape, 0.5), real, fake), "the penalty")
-    if not _close(below, 0.25):
-        if _close(below, 0.0):
+    below = finite_number(answer(_Watched(shape, 0.5), real, fake), "the penalty")
+    if not close(below, 0.25):
+        if close(below, 0.0):
             raise Fail("slopes below 1 cost nothing here: that is the one-sided penalty, the"
                        " exercise asks for the two-sided one")  # fmt: skip
         raise Fail(f"for |w| = 0.5 it must be 0.25; yours is {below:.4f}")
-    points = _number(answer(_Watched((2,), 3.0), real[:, 0, 0, :2], fake[:, 0, 0, :2]), "it")
-    if not _close(points, 4.0):
+    points = finite_number(answer(_Watched((2,), 3.0), real[:, 0, 0, :2], fake[:, 0, 0, :2]), "it")
+    if not close(points, 4.0):
         raise Fail(f"right for pictures; for points (B, 2) it is {points:.4f} and must be 4")
     bent = _Watched(shape, 1.0, bend=0.3)
-    value = _number(answer(bent, real, fake), "the penalty")
+    value = finite_number(answer(bent, real, fake), "the penalty")
     slopes = (bent.w.detach() + 0.3 * bent.seen[-1]).flatten(1).norm(dim=1)
-    if not _close(value, (slopes - 1).square().mean().item()):
-        if _close(value, (slopes.mean() - 1).square().item()):
+    if not close(value, (slopes - 1).square().mean().item()):
+        if close(value, (slopes.mean() - 1).square().item()):
             raise Fail("the mean slope is compared with 1: subtract and square *before* the mean")
         raise Fail("right for a linear f, wrong for a curved one: norm, minus 1, square, mean")
     return "right: per sample, on the lines, and it can be trained through"
@@ -239,10 +211,10 @@ def w1_histogram(answer: Answer) -> str:
     x = torch.tensor([-1.0, 0.0, 0.5, 3.0, 4.0], dtype=F64)
     p = torch.tensor([0.3, 0.0, 0.1, 0.1, 0.5], dtype=F64)
     q = torch.tensor([0.1, 0.4, 0.2, 0.2, 0.1], dtype=F64)
-    found = _number(answer(x, p, q), "the distance")
+    found = finite_number(answer(x, p, q), "the distance")
     gap = (p - q).cumsum(0)
     right = (gap[:-1].abs() * x.diff()).sum().item()
-    if not _close(found, right):
+    if not close(found, right):
         _diagnose(
             found,
             {
@@ -268,8 +240,10 @@ def w1_histogram(answer: Answer) -> str:
         )
         raise Fail(f"your W1 is {found:.4f} where {right:.4f} is right: see Hint 1")
     two = torch.tensor([0.0, 7.0], dtype=F64)
-    one = _number(answer(two, torch.tensor([1.0, 0.0]), torch.tensor([0.0, 1.0])), "the distance")
-    if not _close(one, 7.0):
+    one = finite_number(
+        answer(two, torch.tensor([1.0, 0.0]), torch.tensor([0.0, 1.0])), "the distance"
+    )
+    if not close(one, 7.0):
         raise Fail(f"two single points 7 apart have W1 = 7; yours is {one:.4f}")
     return "right: mass times width, gap by gap"
 
@@ -278,12 +252,12 @@ def w1_histogram(answer: Answer) -> str:
 def clip_for(answer: Answer) -> str:
     """`answer(K, widths)` solves c^L prod sqrt(m n) = K."""
     bound, widths = 3.0, [2, 16, 9, 1]
-    found = _number(answer(bound, list(widths)), "c")
+    found = finite_number(answer(bound, list(widths)), "c")
     entries = [m * n for m, n in itertools.pairwise(widths)]
     layers = len(entries)
     sizes = math.prod(math.sqrt(e) for e in entries)
     right = (bound / sizes) ** (1 / layers)
-    if not _close(found, right):
+    if not close(found, right):
         units = math.prod(widths)
         _diagnose(
             found,
@@ -306,7 +280,7 @@ def clip_for(answer: Answer) -> str:
             },
         )
         raise Fail(f"for K = 3, widths {widths} c is {right:.4f}, yours is {found:.4f}: see Hint 2")
-    if not _close(_number(answer(0.5, [1, 1]), "c"), 0.5):
+    if not close(finite_number(answer(0.5, [1, 1]), "c"), 0.5):
         raise Fail("a single weight w has slope |w|: for widths [1, 1] c must be K")
     return "right: and it shrinks with the width of every layer"
 
@@ -318,35 +292,35 @@ def extremes(answer: Answer) -> str:
     values = torch.tensor([1.5, 0.0, 1.0], dtype=F64)
     x = torch.tensor([[1.0, 0.5], [3.0, 3.0], [-1.0, 0.2], [0.2, 0.1]], dtype=F64)
     pair = _pair(answer(points, values, x), "the smallest and the largest values")
-    low = _tensor(pair[0], x.shape[:1], "the smallest")
-    high = _tensor(pair[1], x.shape[:1], "the largest")
+    low = tensor(pair[0], x.shape[:1], "the smallest")
+    high = tensor(pair[1], x.shape[:1], "the largest")
     away = (x[:, None] - points[None]).norm(dim=2)
     right = (values - away).max(1).values, (values + away).min(1).values
-    if _close(low, right[0]) and _close(high, right[1]):
+    if close(low, right[0]) and close(high, right[1]):
         return "right: every best critic lies between these two"
-    if _close(low, right[1]) and _close(high, right[0]):
+    if close(low, right[1]) and close(high, right[0]):
         raise Fail("the two are exchanged: (smallest, largest)")
-    if _close(high, (values + away).max(1).values) or _close(low, (values - away).min(1).values):
+    if close(high, (values + away).max(1).values) or close(low, (values - away).min(1).values):
         raise Fail(
             "every point's bound must hold at once: the tightest upper bound is the *smallest* one,"
             " the tightest lower bound the largest"
         )
     squared = away.square()
-    if _close(high, (values + squared).min(1).values):
+    if close(high, (values + squared).min(1).values):
         raise Fail("squared distances: a 1-Lipschitz function rises by at most |x - x_i|")
     manhattan = (x[:, None] - points[None]).abs().sum(2)
-    if _close(high, (values + manhattan).min(1).values):
+    if close(high, (values + manhattan).min(1).values):
         raise Fail("the distance is Euclidean, not the sum of coordinate differences")
     nearest = away.argmin(1)
-    if _close(high, values[nearest] + away.min(1).values):
+    if close(high, values[nearest] + away.min(1).values):
         raise Fail("only the nearest point is asked; a farther one may bind more tightly")
-    if _close(high, values.min() + away.min(1).values):
+    if close(high, values.min() + away.min(1).values):
         raise Fail("minimum of the sum, not sum of the minima: min_i [f_i + |x - x_i|]")
-    if _close(high, (away - values).min(1).values):
+    if close(high, (away - values).min(1).values):
         raise Fail("the sign of the values is turned: f_i + |x - x_i|")
-    if _close(high, right[1]):
+    if close(high, right[1]):
         raise Fail("the largest is right, the smallest is not: see Hint 2")
-    if _close(low, right[0]):
+    if close(low, right[0]):
         raise Fail("the smallest is right, the largest is not: see Hint 2")
     raise Fail(
         f"at {x[0].tolist()} they are {right[0][0]:.3f} and {right[1][0]:.3f}, yours {low[0]:.3f}"

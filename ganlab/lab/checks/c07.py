@@ -11,24 +11,12 @@ from torch import Tensor, nn
 from torch.nn.functional import softplus
 
 from ganlab.lab.checks import Answer, Fail, check
-
-F64 = torch.float64
-
-
-def _number(value: Any, what: str) -> float:
-    """A plain number from a tensor or number, or a diagnosis."""
-    if value is ... or value is None:
-        raise NotImplementedError
-    number = torch.as_tensor(value, dtype=F64).detach()
-    if number.numel() != 1:
-        raise Fail(f"{what} must be one number, but has shape {tuple(number.shape)}")
-    return number.item()
+from ganlab.lab.checks.read import F64, number_or_blank, started
 
 
 def _parts(value: Any, names: tuple[str, ...]) -> list[Any]:
     """As many values as there are names, or a diagnosis."""
-    if value is ... or value is None:
-        raise NotImplementedError
+    started(value)
     if not isinstance(value, tuple | list) or len(value) != len(names):
         raise Fail(f"return {len(names)} values: {', '.join(names)}")
     if any(v is ... or v is None for v in value):
@@ -52,7 +40,7 @@ def _compare(found: float, right: float, wrong: Mapping[str, float], what: str, 
 
 def _losses(answer: Answer, real: Tensor, fake: Tensor) -> tuple[float, float]:
     d, g = _parts(answer(real.clone(), fake.clone()), ("D's loss", "G's loss"))
-    return _number(d, "D's loss"), _number(g, "G's loss")
+    return number_or_blank(d, "D's loss"), number_or_blank(g, "G's loss")
 
 
 @check("7.1")
@@ -195,7 +183,7 @@ def r1(answer: Answer) -> str:
     found = answer(network, given, gamma)
     if found is ... or found is None:
         raise NotImplementedError
-    value = _number(found, "the penalty")
+    value = number_or_blank(found, "the penalty")
     norm = g.flatten(1).norm(dim=1)
     per_pixel = g.norm(dim=1)
     wrong = {
@@ -235,7 +223,7 @@ def r1(answer: Answer) -> str:
         raise Fail("the number is right, but its gradient in the weights is not: create_graph=True"
                    " keeps the graph, and nothing on the way may be detached")  # fmt: skip
     line = nn.Linear(6, 1).double()
-    value = _number(
+    value = number_or_blank(
         answer(nn.Sequential(line, nn.Flatten(0)), torch.ones(5, 6, dtype=F64), 2.0), "the penalty"
     )
     exact = line.weight.square().sum().item()
@@ -253,7 +241,7 @@ def largest(answer: Answer) -> str:
         weight = 3 * torch.randn(*shape, generator=draw, dtype=F64)
         matrix = weight.flatten(1)
         kept = weight.clone()
-        found = _number(answer(weight, 400), "the singular value")
+        found = number_or_blank(answer(weight, 400), "the singular value")
         if not torch.equal(weight, kept):
             raise Fail("the weight itself was changed: work on a copy")
         right = torch.linalg.matrix_norm(matrix, 2).item()
@@ -279,7 +267,7 @@ def largest(answer: Answer) -> str:
             _compare(found, right, wrong, where, "Hint 2")
     weight = torch.diag(torch.tensor([2.0, 1.9, 1.8, 1.7, 1.6, 1.5], dtype=F64))
     few, many = (
-        [_number(answer(weight, k), "the value") for _ in range(5)] for k in (1, 60)
+        [number_or_blank(answer(weight, k), "the value") for _ in range(5)] for k in (1, 60)
     )  # fmt: skip
     if max(few) > 2 + 1e-9:
         raise Fail(f"after one iteration it is {max(few):.4f}, above the true 2: |Wv| with |v| = 1"
@@ -295,7 +283,7 @@ def largest(answer: Answer) -> str:
 def gammas(answer: Answer) -> str:
     """`answer(gamma)` are the weights in [0, 1], in [0, 255], lazily, and as lambda."""
     names = ("γ in [0, 1]", "γ in [0, 255]", "γ every 16th step", "λ in [0, 1]")
-    found = [_number(v, n) for v, n in zip(_parts(answer(3.0), names), names, strict=True)]
+    found = [number_or_blank(v, n) for v, n in zip(_parts(answer(3.0), names), names, strict=True)]
     gamma = 3.0
     for i, (what, c) in enumerate(((names[0], 0.5), (names[1], 127.5))):
         wrong = {
@@ -328,7 +316,7 @@ def gammas(answer: Answer) -> str:
         "λ is γ/2, not 2γ": gamma / 4 * 2,
     }
     _compare(found[3], gamma / 8, last, names[3], "the table of section 5")
-    again = [_number(v, n) for v, n in zip(answer(6.0), names, strict=True)]
+    again = [number_or_blank(v, n) for v, n in zip(answer(6.0), names, strict=True)]
     if not all(_close(b, 2 * a) for a, b in zip(found, again, strict=True)):
         raise Fail("right for γ = 3 only: the answers must be proportional to γ")
     return "right: γ has the units of the data, squared"
@@ -352,7 +340,7 @@ def pull(answer: Answer) -> str:
         alpha, b, c = labels
         right = _pull(s, z, labels)
         given = z.clone()
-        found = _number(answer(s, given, alpha, b, c), "the gradient")
+        found = number_or_blank(answer(s, given, alpha, b, c), "the gradient")
         wrong = {
             "the discriminator is not frozen: the gradient also flows through the s in its"
             " density q (Hint 2)": _pull(s, z, labels, frozen=False),

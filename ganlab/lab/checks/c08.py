@@ -13,6 +13,7 @@ from torch.nn.functional import softplus
 
 from ganlab import lab
 from ganlab.lab.checks import Answer, Fail, check
+from ganlab.lab.checks.read import number
 from ganlab.models.layers import MinibatchStd
 
 #: Exercise 8.4: the verdicts, and the share of the stored runs that must get the right one.
@@ -26,18 +27,6 @@ VERDICTS = {
 DIAGNOSED = 0.9
 
 
-def _number(value: Any, what: str) -> float:
-    """A plain number from a tensor or number, or a diagnosis."""
-    if value is ...:
-        raise NotImplementedError
-    if value is None:
-        raise Fail(f"{what} is None: is a return missing?")
-    number = torch.as_tensor(value, dtype=torch.float64).detach()
-    if number.numel() != 1:
-        raise Fail(f"{what} must be one number, but has shape {tuple(number.shape)}")
-    return number.item()
-
-
 @check("8.1")
 def average_decay(answer: Answer) -> str:
     """`answer(batch, half_life, seen, ramp)` is the weight that the old average keeps."""
@@ -47,7 +36,7 @@ def average_decay(answer: Answer) -> str:
         return 0.5 ** (batch / min(half_life, ramp * seen))
 
     late, early = 1e6, 3200.0
-    found = _number(answer(batch, half_life, late, ramp), "the decay")
+    found = number(answer(batch, half_life, late, ramp), "the decay")
     wrong = {
         math.exp(-batch / half_life): "that is a decay to 1/e in so many pictures: a *half*-life"
         " wants powers of one half",
@@ -64,7 +53,7 @@ def average_decay(answer: Answer) -> str:
             if math.isclose(found, value, rel_tol=1e-9):
                 raise Fail(diagnosis)
         raise Fail(f"late in training your decay is {found:.6f}, right is {right(late):.6f}")
-    found = _number(answer(batch, half_life, early, ramp), "the decay")
+    found = number(answer(batch, half_life, early, ramp), "the decay")
     if not math.isclose(found, right(early), rel_tol=1e-9):
         if math.isclose(found, right(late), rel_tol=1e-9):
             raise Fail("right late in training; early the ramp must cap the half-life: Hint 2")
@@ -170,7 +159,7 @@ def augmented_losses(answer: Answer) -> str:
         raise Fail("return two things: the loss of D and the loss of G")
     if any(part is ... for part in reply):
         raise NotImplementedError
-    d_loss, g_loss = _number(reply[0], "the loss of D"), _number(reply[1], "the loss of G")
+    d_loss, g_loss = number(reply[0], "the loss of D"), number(reply[1], "the loss of G")
 
     def is_(d: float, g: float) -> bool:
         return math.isclose(d_loss, d, rel_tol=1e-6) and math.isclose(g_loss, g, rel_tol=1e-6)

@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from statistics import NormalDist
-from typing import Any
 
 import torch
 from torch import Tensor
 
 from ganlab.lab.checks import Answer, Fail, check
+from ganlab.lab.checks.read import number
 from ganlab.metrics import kid, prdc
 
 
@@ -18,18 +18,6 @@ def _draw(seed: int, *shape: int) -> Tensor:
     """Normal numbers in float64."""
     rng = torch.Generator().manual_seed(seed)
     return torch.randn(*shape, generator=rng, dtype=torch.float64)
-
-
-def _number(value: Any, what: str) -> float:
-    """A plain number from a tensor or number, or a diagnosis."""
-    if value is ...:
-        raise NotImplementedError
-    if value is None:
-        raise Fail(f"{what} is None: is a return missing?")
-    number = torch.as_tensor(value, dtype=torch.float64).detach()
-    if number.numel() != 1:
-        raise Fail(f"{what} must be one number, but has shape {tuple(number.shape)}")
-    return number.item()
 
 
 def _named(found: float, right: float, wrong: dict[str, float], what: str) -> None:
@@ -47,7 +35,7 @@ def diagonal(answer: Answer) -> str:
     """`answer(mean1, std1, mean2, std2)`: squared Fréchet distance, independent features."""
     m1, m2 = _draw(1, 4), _draw(2, 4)
     s1, s2 = _draw(3, 4).abs() + 0.2, _draw(4, 4).abs() + 0.2
-    found = _number(answer(m1.clone(), s1.clone(), m2.clone(), s2.clone()), "the distance")
+    found = number(answer(m1.clone(), s1.clone(), m2.clone(), s2.clone()), "the distance")
     shift, width = (m1 - m2).square().sum(), (s1 - s2).square().sum()
     v1, v2 = s1.square(), s2.square()
     wrong = {
@@ -77,7 +65,7 @@ def merge(answer: Answer) -> str:
         raise Fail("return three things: the count, the mean, the covariance")
     if any(part is ... for part in reply):
         raise NotImplementedError
-    _named(_number(reply[0], "the count"), n + m, {}, "your count")
+    _named(number(reply[0], "the count"), n + m, {}, "your count")
     mean, cov = (torch.as_tensor(part, dtype=torch.float64) for part in reply[1:])
     if mean.shape != (3,) or cov.shape != (3, 3):
         raise Fail(f"mean and covariance must be (3,) and (3, 3), not {tuple(mean.shape)} and"
@@ -138,7 +126,7 @@ def kernel_distance(answer: Answer) -> str:
             within = (kx.sum() - kx.trace()) / n**2 + (ky.sum() - ky.trace()) / m**2
         return float(within - cross * mean)
 
-    found = _number(answer(x.clone(), y.clone()), "the distance")
+    found = number(answer(x.clone(), y.clone()), "the distance")
     right = value(cube)
     wrong = {
         "the diagonal is in the means: a sample paired with itself makes the estimate biased": (
@@ -158,7 +146,7 @@ def kernel_distance(answer: Answer) -> str:
     _named(found, right, wrong, "your distance")
     x, y = _draw(9, 40, 2).chunk(2)
     below = kid(x, y, subsets=1, subset_size=20).value
-    found = _number(answer(x, y), "the distance")
+    found = number(answer(x, y), "the distance")
     if below < 0 and found >= 0:
         raise Fail("right, until it is negative: do not clip, or the mean is biased after all")
     _named(found, below, {}, "on two sets of one distribution your distance")
@@ -179,7 +167,7 @@ def density_coverage(answer: Answer) -> str:
         raise Fail("return a pair: density, coverage")
     if any(part is ... for part in reply):
         raise NotImplementedError
-    d, c = _number(reply[0], "the density"), _number(reply[1], "the coverage")
+    d, c = number(reply[0], "the density"), number(reply[1], "the coverage")
     density, coverage = _shares(real, fake, k)
     swapped, inside = _shares(fake, real, k), prdc(real, fake, k)
 
@@ -219,7 +207,7 @@ def _floor(values: Tensor, n: int) -> float:
 def gaussian_floor(answer: Answer) -> str:
     """`answer(eigenvalues, n)`: the floor of two Gaussian samples of n each."""
     values, n = torch.tensor([4.0, 1.0, 0.25], dtype=torch.float64), 100
-    found = _number(answer(values.clone(), n), "the floor")
+    found = number(answer(values.clone(), n), "the floor")
     pairs = values[:, None] * values / (2 * (values[:, None] + values))
     own, all_ = float(pairs.trace()), float(pairs.sum())
     s = float(values.sum())
@@ -237,7 +225,7 @@ def gaussian_floor(answer: Answer) -> str:
         ),
     }
     _named(found, right, wrong, "your floor")
-    again = _number(answer(torch.ones(5, dtype=torch.float64), 10), "the floor")
+    again = number(answer(torch.ones(5, dtype=torch.float64), 10), "the floor")
     _named(again, (5 * 6 / 2 + 10) / 10, {}, "for the identity in five dimensions your floor")
     return "right, for any spectrum"
 
@@ -252,7 +240,7 @@ def raters(answer: Answer) -> str:
         return (z / delta) ** 2 * (spread**2 + (0.25 - spread**2) / each)
 
     case = (0.05, 0.1, 40, 0.8)
-    found = _number(answer(*case), "the number of raters")
+    found = number(answer(*case), "the number of raters")
     delta, spread, each, power = case
     right = math.ceil(exact(*case))
     z = normal.inv_cdf(0.975) + normal.inv_cdf(power)
@@ -293,6 +281,6 @@ def raters(answer: Answer) -> str:
             raise Fail("right before rounding: there is no part of a rater, round *up*")
         raise Fail(f"for {case} you ask for {found:g} raters, right is {right}")
     for other in ((0.1, 0.0, 1, 0.9), (0.02, 0.05, 200, 0.8)):
-        if not math.isclose(_number(answer(*other), "the number"), math.ceil(exact(*other))):
+        if not math.isclose(number(answer(*other), "the number"), math.ceil(exact(*other))):
             raise Fail(f"right for {case}, but for {other} it is {math.ceil(exact(*other))}")
     return f"right: {right} raters for that study"
