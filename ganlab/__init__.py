@@ -25,11 +25,13 @@ _SUBMODULES = {
     "evaluation",
     "game",
     "lab",
+    "latent",
     "losses",
     "metrics",
     "models",
     "plots",
     "progress",
+    "published",
     "ranks",
     "recipes",
     "runs",
@@ -37,7 +39,7 @@ _SUBMODULES = {
     "trainer",
 }
 _NAMES = {
-    "load": ("ganlab.data", "load"),
+    "load": ("ganlab.published", "load"),
     "recipe": ("ganlab.recipes", "recipe"),
     "train": ("ganlab.runs", "train"),
     "Run": ("ganlab.runs", "Run"),

@@ -146,7 +146,7 @@ def source(recipe: Recipe) -> Any:
     """The data of a recipe: an `ImageSet`, or a distribution of points."""
     if recipe.points:
         return toy.make(recipe.data)
-    return load(recipe.data, size=recipe.size, channels=recipe.channels)
+    return load(recipe.data, size=recipe.size, channels=recipe.channels, **recipe.data_options)
 
 
 def build(

@@ -81,13 +81,7 @@ class Run:
                     f"{self.folder} has no generator yet: let the run reach its end, or continue"
                     " it with --resume"
                 )
-            from safetensors.torch import load_file
-
-            g, _ = networks(self.recipe, tuple(self.about["shape"]))
-            g.load_state_dict(
-                {k: v.float() if v.is_floating_point() else v for k, v in load_file(path).items()}
-            )
-            self._generator = g.eval().requires_grad_(False)
+            self._generator = read_generator(path, self.recipe, tuple(self.about["shape"]))
         return self._generator
 
     def sample(self, n: int = 64, seed: int = 0) -> Tensor:
@@ -238,6 +232,24 @@ def save_generator(network: nn.Module, path: Path, half: bool = False) -> Path:
     partial.write_bytes(save(state))
     os.replace(partial, path)
     return path
+
+
+def read_generator(path: Path, plan: Recipe, shape: tuple[int, ...]) -> nn.Module:
+    """The recipe's generator with the weights that `save_generator` wrote, as in `Run.generator`.
+
+    Args:
+        path: of the file.
+        plan: what trained it.
+        shape: (C, H, W) of the pictures, or (d,) of the points.
+    """
+    from safetensors.torch import load_file
+
+    network, _ = networks(plan, shape)
+    state = load_file(path)
+    network.load_state_dict(
+        {k: v.float() if v.is_floating_point() else v for k, v in state.items()}
+    )
+    return network.eval().requires_grad_(False)
 
 
 def provenance(plan: Recipe, data: Any, device: torch.device, world: int = 1) -> dict[str, Any]:

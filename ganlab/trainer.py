@@ -39,6 +39,8 @@ class Trainer:
         ideal: time the needed passes first, and log the share of the ideal that is reached.
     """
 
+    game: AdversarialGame  # the one being played, from `fit` on: callbacks may look
+
     def __init__(
         self,
         folder: Path | str | None = None,
@@ -88,7 +90,7 @@ class Trainer:
         if game.device.type == "cpu":
             memory.keep()
         self._count = stream.batch_size * stream.world
-        self._game, self._stream = game, stream
+        self.game, self._stream = game, stream
         self._z = self._fixed_noise(game)
         first = ranks.rank() == 0
         self._hear = self._callbacks if first else []
@@ -115,7 +117,7 @@ class Trainer:
         since = self.step
         mark = time.perf_counter()
         while self.step < steps and not self.stopped:
-            report = self._game.round(self._stream)
+            report = self.game.round(self._stream)
             self.step += 1
             reports.append(torch.stack(list(report.values())))
             if ranks.size() == 1:
@@ -152,7 +154,7 @@ class Trainer:
         if self._budget:
             record["ideal"] = round(self._budget * rounds / elapsed, 3)
         record["seconds"] = round(self.seconds, 2)
-        record["confidence"] = self._game.confidence()
+        record["confidence"] = self.game.confidence()
         self.log.append(record)
         for callback in self._hear:
             callback.on_log(self, record)
@@ -188,7 +190,7 @@ class Trainer:
         """A grid from the fixed noise, by the averaged generator in evaluation mode."""
         if not self._hear or self.folder is None or not self.sample_every:
             return
-        samples = self._game.sample(self._z)
+        samples = self.game.sample(self._z)
         real = None
         if self._stream.fresh:
             real = self._stream.source.sample(1000, generator=torch.Generator().manual_seed(0))
@@ -210,7 +212,7 @@ class Trainer:
             "hash": fingerprint(self.identity),
             "step": self.step,
             "seconds": self.seconds,
-            "game": self._game.state_dict(),
+            "game": self.game.state_dict(),
             "stream": self._stream.state_dict(),
             "torch": torch.get_rng_state(),
         }
@@ -220,7 +222,7 @@ class Trainer:
 
     def _save(self) -> None:
         """Write a checkpoint; rank 0's BatchNorm statistics become everybody's."""
-        for player in self._game.players:
+        for player in self.game.players:
             ranks.broadcast(player.network.buffers())
         if ranks.rank() == 0 and self.folder is not None:
             folder = self.folder / "checkpoints"
@@ -269,7 +271,7 @@ class Trainer:
         """Whether a signal reached any rank: all must leave after the same round."""
         if ranks.size() == 1:
             return self._signalled
-        flag = torch.tensor([float(self._signalled)], device=self._game.device)
+        flag = torch.tensor([float(self._signalled)], device=self.game.device)
         ranks.average([flag])
         return bool(flag > 0)
 

@@ -216,6 +216,14 @@ def test_thousands_a_second_on_one_core():
         torch.set_num_threads(before)
 
 
+def test_only_the_papers_asked_for():
+    data = load("glyphs-color", size=16, count=200, textures=["flat", "stripes"])
+    assert set(data.factors["texture"].tolist()) == {0, 2}
+    everything = load("glyphs-color", size=16, count=200)
+    for name in ("character", "x", "ink", "paper2"):  # the other factors stay as they were
+        assert torch.equal(data.factors[name], everything.factors[name])
+
+
 def test_other_characters_and_typefaces():
     s = glyphs.make(count=20, characters="ab&", typefaces=("italic", "times"))
     assert s.classes == ("a", "b", "&")
@@ -228,6 +236,8 @@ def test_other_characters_and_typefaces():
     [
         ({"size": 4}, "from 8 to 512"),
         ({"typefaces": ("romann",)}, "did you mean 'roman'"),
+        ({"textures": ("flats",)}, "did you mean 'flat'"),
+        ({"textures": ()}, "at least one texture"),
         ({"characters": "AA"}, "once"),
         ({"characters": "A漢"}, "has no character '漢'"),
         ({"count": 0}, "at least 1"),

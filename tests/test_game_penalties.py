@@ -140,6 +140,18 @@ def test_ideal_knows_the_penalties():
     assert ideal_seconds(game, real, repeats=1) > 0
 
 
+def test_ideal_counts_a_lazy_penalty_by_its_share():
+    lazy = {"r1": {"weight": 1.0, "every": 4}}
+    game, stream = build(small(penalties=lazy, discriminator={"width": 8, "norm": "none"},
+                               d_steps=2), Pictures())  # fmt: skip
+    passes = needed_passes(game, next(stream))
+    times = {name: one.times for name, one in passes.items()}
+    assert times["d penalised every 4"] == 2 / 4
+    assert times["d real and generated"] == 2 - 2 / 4
+    assert times["g forward"] == times["d update"] == 2
+    assert times["g forward and backward"] == times["d towards its input"] == 1
+
+
 def test_penalties_are_named_and_optional_entries_can_be_taken_out():
     plan = recipe("wgan-gp-ring", penalties={"gp": None, "r1": {"weight": 2.0, "every": 8}})
     assert [repr(p) for p in penalties(plan)] == ["R1(weight=2, every=8)"]

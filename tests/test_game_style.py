@@ -7,7 +7,7 @@ import torch
 
 from ganlab.build import build
 from ganlab.errors import RecipeError
-from ganlab.game.ideal import ideal_seconds
+from ganlab.game.ideal import ideal_seconds, needed_passes
 from ganlab.recipes import Recipe
 
 NARROW = {"latent": 16, "channel_base": 64, "channel_max": 8}
@@ -79,12 +79,21 @@ def test_d_meets_real_and_generated_pictures_of_one_size():
     assert ideal_seconds(game, next(stream), repeats=1) > 0
 
 
+def test_path_length_counts_among_the_needed_passes():
+    game, stream = play("stylegan2")
+    every = next(p.every for p in game.penalties if p.side == "g")
+    passes = needed_passes(game, next(stream))
+    assert passes["g path length"].times == 1 / every
+    assert passes["g path length"].run()
+
+
 def test_ada_moves_p_and_counts_every_round():
     game, stream = play("stylegan2")
     with torch.no_grad():
         game.discriminator.network.head.bias.fill_(100)  # sure of every picture: r is 1
     for _ in range(8):
-        game.round(stream)
+        report = game.round(stream)
+    assert report["ada_p"] == game.augment.ada.p
     # 8 rounds of 8 images at length 64: one step of 4 · 8 / 64 each 4 rounds.
     assert float(game.augment.ada.p) == pytest.approx(1.0)
     assert float(game.augment.r) == 1

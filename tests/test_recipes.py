@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from ganlab.build import build, networks, precision
+from ganlab.build import build, networks, precision, source
 from ganlab.errors import RecipeError
 from ganlab.recipes import RECIPES, Recipe, parse_settings, recipe
 
@@ -26,6 +26,15 @@ def test_changes_are_merged_field_by_field():
     assert plan.generator == {"width": 32, "latent": 50}
     assert plan.steps == 7
     assert recipe("dcgan-mnist").steps != 7
+
+
+def test_options_of_the_data_reach_the_data():
+    plan = recipe("stylegan2-glyphs", data_options={"characters": "AB", "limit": 30})
+    data = source(plan)
+    assert len(data) == 30
+    assert data.classes == ("A", "B")
+    assert set(data.factors["texture"].tolist()) == {0, 1}  # merged: the recipe's papers stay
+    assert plan.identity()["data_options.characters"] == "AB"
 
 
 def test_settings_are_parsed_to_the_type_of_the_field():

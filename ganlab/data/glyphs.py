@@ -78,6 +78,7 @@ def factors_at(
     color: bool = False,
     characters: str = CHARACTERS,
     typefaces: Sequence[str] = TYPEFACES,
+    textures: Sequence[str] = TEXTURES,
 ) -> dict[str, Tensor]:
     """The factors of pictures ``index`` of the endless set with this seed.
 
@@ -87,7 +88,16 @@ def factors_at(
 
     Returns:
         One entry for each name in :data:`FACTORS`; ``int64`` indices and ``float32`` numbers.
+
+    Raises:
+        DataError: there is no texture, or one does not exist.
     """
+    if not textures:
+        raise DataError(f"glyphs need at least one texture of {', '.join(TEXTURES)}")
+    for kind in textures:
+        if kind not in TEXTURES:
+            raise DataError(unknown("texture", kind, TEXTURES))
+    kinds = np.array([TEXTURES.index(kind) for kind in textures])
     at = np.asarray(index, dtype=np.int64).reshape(-1)
 
     def u(stream: str, low: float = 0.0, high: float = 1.0) -> np.ndarray:
@@ -96,7 +106,7 @@ def factors_at(
     got: dict[str, np.ndarray] = {
         "character": (u("character") * len(characters)).astype(np.int64),
         "typeface": (u("typeface") * len(typefaces)).astype(np.int64),
-        "texture": (u("texture") * len(TEXTURES)).astype(np.int64),
+        "texture": kinds[(u("texture") * len(kinds)).astype(np.int64)],
     }
     got |= {name: u(name, *limits) for name, limits in _RANGES.items()}
     if color:
@@ -216,6 +226,7 @@ def make(
     seed: int = 0,
     characters: str = CHARACTERS,
     typefaces: Sequence[str] = TYPEFACES,
+    textures: Sequence[str] = TEXTURES,
 ) -> ImageSet:
     """A set of glyphs: the first ``count`` pictures of the endless set with this seed.
 
@@ -231,7 +242,12 @@ def make(
         raise DataError(f"count={count} must be at least 1")
     own = 2 * seed + (split == "test")
     factors = factors_at(
-        np.arange(count), own, color=channels == 3, characters=characters, typefaces=typefaces
+        np.arange(count),
+        own,
+        color=channels == 3,
+        characters=characters,
+        typefaces=typefaces,
+        textures=textures,
     )
     images = draw(factors, size, channels, characters=characters, typefaces=typefaces)
     return ImageSet(

@@ -20,7 +20,7 @@ from ganlab.errors import DataError, unknown
 GLYPHS = {"glyphs": 1, "glyphs-color": 3}
 STACKED = {"stacked-mnist": "mnist", "stacked-glyphs": "glyphs"}
 SPLITS = ("train", "test")
-_GLYPH_OPTIONS = ("count", "seed", "characters", "typefaces")
+_GLYPH_OPTIONS = ("count", "seed", "characters", "typefaces", "textures")
 
 
 def load(
@@ -47,8 +47,8 @@ def load(
         options: for files (folders, zips, emoji, celeba, lsun): ``background`` (a colour put
             under transparency, default "white") and ``damaged`` ("skip", the default, or
             "refuse"). For lsun: ``category``. For glyphs: ``count``, ``seed``, ``characters``,
-            ``typefaces`` (see :mod:`ganlab.data.glyphs`). For stacks: ``count``, ``seed``
-            (see :mod:`ganlab.data.stacked`).
+            ``typefaces``, ``textures`` (see :mod:`ganlab.data.glyphs`). For stacks: ``count``,
+            ``seed`` (see :mod:`ganlab.data.stacked`).
 
     Returns:
         The set; its ``note`` says what was skipped or replaced.

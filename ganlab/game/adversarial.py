@@ -99,6 +99,7 @@ class AdversarialGame:
         self.penalties, self.clip, self.augment = tuple(penalties), clip, augment
         self.label_flip, self.top_k, self.unroll = label_flip, top_k, unroll
         self.instance_noise = InstanceNoise(instance_noise) if instance_noise else None
+        self.adaptive = augment if isinstance(augment, AdaptiveP) else None
         self.pool = Pool(pool, self.noise) if pool else None
         self.horizon, self.rounds, self.whole = horizon, 0, whole
         self.images = 0  # real ones shown, on all ranks: what networks grow by
@@ -137,7 +138,8 @@ class AdversarialGame:
 
         Returns:
             Scalars on the device: `d_loss` and `g_loss` with their penalties, and the means of
-            σ(logit) on real and generated pictures, `d_real` and `d_fake`.
+            σ(logit) on real and generated pictures, `d_real` and `d_fake`; with adaptive
+            augmentation its probability, `ada_p`.
         """
         for network in (self.generator.network, self.discriminator.network):
             if not network.training:
@@ -226,10 +228,12 @@ class AdversarialGame:
         if self.clip:
             self.discriminator.clip(self.clip)
         self.logits = joined(on_real), joined(on_fake)
-        if isinstance(self.augment, AdaptiveP):
-            self.augment.update(self.logits[0])
         means = torch.stack(self.logits).sigmoid().mean(1)
-        return {"d_loss": total_of(total), "d_real": means[0], "d_fake": means[1]}
+        report = {"d_loss": total_of(total), "d_real": means[0], "d_fake": means[1]}
+        if self.adaptive is not None:
+            self.adaptive.update(self.logits[0])
+            report["ada_p"] = self.adaptive.ada.p.clone()
+        return report
 
     def _g_step(self, real: Tensor, fakes: list[Tensor] | None) -> dict[str, Tensor]:
         due = [p for p in self.penalties if p.side == "g" and p.due(self.generator.steps)]
@@ -315,8 +319,8 @@ class AdversarialGame:
         state["penalties"] = [p.state_dict() for p in self.penalties]
         if self.pool is not None:
             state["pool"] = self.pool.state_dict()
-        if isinstance(self.augment, AdaptiveP):
-            state["augment"] = self.augment.state_dict()
+        if self.adaptive is not None:
+            state["augment"] = self.adaptive.state_dict()
         return state
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -329,5 +333,5 @@ class AdversarialGame:
             p.load_state_dict(of_p)
         if self.pool is not None:
             self.pool.load_state_dict(state["pool"])
-        if isinstance(self.augment, AdaptiveP):
-            self.augment.load_state_dict(state["augment"])
+        if self.adaptive is not None:
+            self.adaptive.load_state_dict(state["augment"])

@@ -11,27 +11,37 @@ import copy
 import statistics
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor
 
 from ganlab.game.adversarial import AdversarialGame
+from ganlab.penalties import Judged, Penalty
+from ganlab.penalties.path_length import PathLength
 
-EACH_D_STEP = (
-    *("d real", "d generated", "d real and generated", "d penalised"),
-    *("d update", "g forward"),
-)
+@dataclass(frozen=True)
+class Pass:
+    """Something that a round must do.
+
+    Attributes:
+        run: does it once, on copies.
+        times: how often a round needs it, on average: lazy penalties are due in some rounds only.
+    """
+
+    run: Callable[[], object]
+    times: float
 
 
-def needed_passes(game: AdversarialGame, real: Tensor) -> dict[str, Callable[[], object]]:
-    """The passes of one round on copies of the networks, each a function without arguments.
+def needed_passes(game: AdversarialGame, real: Tensor) -> dict[str, Pass]:
+    """The passes of one round on copies of the networks, by name.
 
     Args:
         game: as it will be played.
         real: one batch, (B, ...).
 
-    Returns:
-        Names to functions; those of the discriminator's step stand for `d_steps` passes each.
+    Of the generator's penalties path length is counted, the only one with a pass of its own.
     """
     real = game.shown(real)
     g = copy.deepcopy(game.generator.network).train()
@@ -69,29 +79,48 @@ def needed_passes(game: AdversarialGame, real: Tensor) -> dict[str, Callable[[],
     twin.discriminator = copy.copy(game.discriminator)
     twin.discriminator.network = d
     twin.penalties = tuple(copy.deepcopy(p) for p in game.penalties)
-    due = [p for p in twin.penalties if p.side == "d"]
 
-    def penalised() -> object:
+    def penalised(due: list[Penalty]) -> object:
         with twin._pass():
             judged = twin.judge(real, fake, due)
             loss = twin.d_objective(judged, due)
         return torch.autograd.grad(loss, parameters_d, allow_unused=True)
 
-    separate: dict[str, Callable[[], object]] = {
-        "d real": lambda: judge(real),
-        "d generated": lambda: judge(fake),
-    }
-    if due:
-        separate = {"d penalised": penalised}
+    def lengthened(p: PathLength) -> object:
+        with game._autocast():
+            loss = p(Judged(frozen, real, fake, fake, fake, learner=g))
+        return torch.autograd.grad(loss, parameters_g, allow_unused=True)
+
+    passes: dict[str, Pass] = {}
+
+    def need(name: str, run: Callable[[], object], times: float) -> None:
+        if times > 0:
+            passes[name] = Pass(run, times)
+
+    k = game.d_steps
+    need("g forward", generate, 0 if game.share_forward else k)
+    always = [p for p in twin.penalties if p.side == "d" and p.every == 1]
+    lazy = [p for p in twin.penalties if p.side == "d" and p.every > 1]
+    rest = float(k)
+    for every in sorted({p.every for p in lazy}):
+        due = always + [p for p in lazy if p.every == every]
+        need(f"d penalised every {every}", partial(penalised, due), k / every)
+        rest -= k / every
+    if always:
+        need("d penalised", partial(penalised, always), rest)
     elif game._joint:
         both = torch.cat([real, fake.to(real.dtype)])
-        separate = {"d real and generated": lambda: judge(both)}
-    passes: dict[str, Callable[[], object]] = {} if game.share_forward else {"g forward": generate}
-    passes |= separate
-    passes["d update"] = _update(game.discriminator.optimizer, parameters_d)
-    passes["g forward and backward"] = create
-    passes["d towards its input"] = guide
-    passes["g update"] = _update(game.generator.optimizer, parameters_g)
+        need("d real and generated", lambda: judge(both), rest)
+    else:
+        need("d real", lambda: judge(real), rest)
+        need("d generated", lambda: judge(fake), rest)
+    need("d update", _update(game.discriminator.optimizer, parameters_d), k)
+    need("g forward and backward", create, game.g_steps)
+    need("d towards its input", guide, game.g_steps)
+    need("g update", _update(game.generator.optimizer, parameters_g), game.g_steps)
+    for p in twin.penalties:
+        if isinstance(p, PathLength):
+            need("g path length", partial(lengthened, p), game.g_steps / p.every)
     return passes
 
 
@@ -109,29 +138,29 @@ def _update(
 
 def ideal_seconds(game: AdversarialGame, real: Tensor, repeats: int = 5) -> float:
     """Seconds that the passes of one round take when each is timed alone (medians, summed)."""
+    return sum(seconds(game, real, repeats).values())
+
+
+def seconds(game: AdversarialGame, real: Tensor, repeats: int = 5) -> dict[str, float]:
+    """name -> seconds a round spends in that pass on average, each timed alone (medians)."""
     cuda = [real.device] if real.device.type == "cuda" else []
     with torch.random.fork_rng(devices=cuda):
-        return _time(needed_passes(game, real), game.d_steps, real.device, repeats)
+        return _time(needed_passes(game, real), real.device, repeats)
 
 
-def _time(
-    passes: dict[str, Callable[[], object]], d_steps: int, device: torch.device, repeats: int
-) -> float:
+def _time(passes: dict[str, Pass], device: torch.device, repeats: int) -> dict[str, float]:
     # In turn, as in a round: repeated back to back, a pass would find its weights in a cache
     # that the other passes empty.
     times: dict[str, list[float]] = {name: [] for name in passes}
     for _ in range(repeats + 1):
-        for name, run in passes.items():
+        for name, one in passes.items():
             _wait(device)
             start = time.perf_counter()
-            run()
+            one.run()
             _wait(device)
             times[name].append(time.perf_counter() - start)
     # The first turn warms up.
-    return sum(
-        statistics.median(values[1:]) * (d_steps if name in EACH_D_STEP else 1)
-        for name, values in times.items()
-    )
+    return {name: statistics.median(times[name][1:]) * passes[name].times for name in passes}
 
 
 def _wait(device: torch.device) -> None:

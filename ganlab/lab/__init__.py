@@ -115,17 +115,9 @@ def results(name: str) -> Path:
     Raises:
         GanlabError: it is not there; the line says where it was sought.
     """
-    here = Path(__file__).resolve()
-    roots = [Path(os.environ["GANLAB_RESULTS"])] if "GANLAB_RESULTS" in os.environ else []
-    roots += [here.parents[2] / "book" / "results", Path.cwd() / "results"]
-    roots += [Path.cwd() / "book" / "results"]
-    for root in roots:
-        if (root / name).is_dir():
-            return root / name
-    raise GanlabError(
-        f"no stored result '{name}' in {roots[0]}: clone the repository, or set GANLAB_RESULTS"
-        " to a copy of its book/results folder"
-    )
+    from ganlab.published import folder
+
+    return folder(name)
 
 
 def check(exercise: str, answer: Answer) -> Check:

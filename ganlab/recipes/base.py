@@ -28,7 +28,7 @@ CHOICES = {
     "optimizer": ("adam", "rmsprop", "sgd"),
 }
 #: Fields that are dicts: changes are merged in, and a value of None takes an entry out.
-OPTIONS = ("generator", "discriminator", "objective_options", "penalties")
+OPTIONS = ("data_options", "generator", "discriminator", "objective_options", "penalties")
 
 
 @dataclass(frozen=True)
@@ -39,6 +39,7 @@ class Recipe:
         name, about: for people.
         data: a picture set (`ganlab data` lists them, or a folder or zip), or a distribution
             of points such as "ring8".
+        data_options: of the picture set (`ganlab.data.load`), as {"characters": "0123456789"}.
         size, channels: of the pictures; None leaves the set's own.
         flip: mirror the pictures at random.
         network: family of both networks: "dcgan", "mlp", "resnet", "modern", "progan",
@@ -77,6 +78,7 @@ class Recipe:
     name: str
     about: str = ""
     data: str = "glyphs"
+    data_options: dict[str, Any] = field(default_factory=dict)
     size: int | None = 32
     channels: int | None = None
     flip: bool = False

@@ -1,0 +1,63 @@
+"""What can be done with a trained generator: walk, mix, project, edit, and measure its space.
+
+A generator with styles (StyleGAN, StyleGAN2) has z, its normal latent vector, and w, what the
+mapping network makes of it; of other generators there is z alone. What needs w refuses those in
+one line, and conditional generators too. Codes are z (B, latent), w (B, W), or styles (B, L, W),
+one w for each layer. Pictures come back on the generator's device, without a graph, with the
+noise inputs fixed; the generator's mode, weights and gradients stay as they were.
+"""
+
+from ganlab.latent.directions import Directions, ganspace, sefa, supervised
+from ganlab.latent.disentanglement import (
+    Separability,
+    conditional_entropy,
+    entropy,
+    linear_fit,
+    mig,
+    mutual_information,
+    separability,
+)
+from ganlab.latent.distance import pyramid_distance
+from ganlab.latent.editing import edit
+from ganlab.latent.factors import scalars
+from ganlab.latent.mixing import mix, mixing_grid
+from ganlab.latent.network import chosen, draw, mapped, render
+from ganlab.latent.projection import Projection, project
+from ganlab.latent.reader import FactorReader
+from ganlab.latent.table import Disentanglement, disentanglement, read_factors
+from ganlab.latent.walk import centre, lerp, path, slerp, truncated, walk
+
+__all__ = [
+    "Directions",
+    "Disentanglement",
+    "FactorReader",
+    "Projection",
+    "Separability",
+    "centre",
+    "chosen",
+    "conditional_entropy",
+    "disentanglement",
+    "draw",
+    "edit",
+    "entropy",
+    "ganspace",
+    "lerp",
+    "linear_fit",
+    "mapped",
+    "mig",
+    "mix",
+    "mixing_grid",
+    "mutual_information",
+    "path",
+    "project",
+    "pyramid_distance",
+    "read_factors",
+    "render",
+    "scalars",
+    "sefa",
+    "separability",
+    "slerp",
+    "supervised",
+    "truncated",
+    "walk",
+]

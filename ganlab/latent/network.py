@@ -1,0 +1,152 @@
+"""What every function here asks of a generator: its codes, its layers, its pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ganlab.errors import RecipeError, unknown
+from ganlab.models.style_layers import NoiseInput
+
+#: Which styles: one of `GROUPS`, a slice, a range, numbers, or None for all.
+Layers = str | slice | range | Sequence[int] | None
+
+GROUPS = ("coarse", "middle", "fine")
+BATCH = 64  # pictures at a time
+
+
+def has_styles(g: nn.Module) -> bool:
+    """Whether the generator has a w: a mapping, and a synthesis that takes a style a layer."""
+    return hasattr(g, "mapping") and hasattr(g, "synthesis") and hasattr(g, "layers_used")
+
+
+def need_styles(g: nn.Module, what: str) -> None:
+    """Refuse a generator that has no w, or one for each class.
+
+    Raises:
+        RecipeError: it has none, or is conditional.
+    """
+    if not has_styles(g):
+        raise RecipeError(
+            f"{what} needs a generator with a mapping from z to w, StyleGAN or StyleGAN2:"
+            f" {type(g).__module__.rsplit('.', 1)[-1]} has z alone"
+        )
+    if getattr(g.mapping, "classes", 0):
+        raise RecipeError(f"{what}: conditional generators are not supported here")
+
+
+@contextmanager
+def evaluating(g: nn.Module) -> Iterator[None]:
+    """All modules in eval mode and weights without gradients, and back as they were."""
+    modules = [(m, m.training) for m in g.modules()]
+    weights = [(p, p.requires_grad) for p in g.parameters()]
+    g.eval()
+    for p, _ in weights:
+        p.requires_grad_(False)
+    try:
+        yield
+    finally:
+        for m, mode in modules:
+            m.training = mode
+        for p, wanted in weights:
+            p.requires_grad_(wanted)
+
+
+def home(g: nn.Module) -> torch.device:
+    """Where the generator's weights are."""
+    return next((p.device for p in g.parameters()), torch.device("cpu"))
+
+
+def spread(g: Any, ws: Tensor) -> Tensor:
+    """(B, W) or (B, L, W) -> (B, L, W): the same w for every layer, or what was given.
+
+    Raises:
+        RecipeError: the shape is another.
+    """
+    if ws.ndim == 2:
+        ws = ws[:, None].expand(-1, g.layers_used, -1)
+    width = g.average.shape[-1]
+    if ws.ndim != 3 or ws.shape[1] != g.layers_used or ws.shape[2] != width:
+        raise RecipeError(
+            f"styles are (B, {width}) or (B, {g.layers_used}, {width}), not {tuple(ws.shape)}"
+        )
+    return ws
+
+
+def render(g: Any, codes: Tensor, noise: NoiseInput = "fixed", batch: int = BATCH) -> Tensor:
+    """Pictures (B, C, n, n) of codes, on the generator's device, without a graph.
+
+    Args:
+        g: a generator, in whatever mode; pictures are those of eval mode.
+        codes: styles (B, W) or (B, L, W) of a generator that has them; z (B, latent) of another.
+        noise: for the noise inputs; one tensor a layer may hold one map, or one a picture.
+        batch: pictures at a time.
+    """
+    codes = codes.to(home(g))
+    styled = has_styles(g)
+    parts = []
+    with torch.no_grad(), evaluating(g):
+        codes = spread(g, codes) if styled else codes
+        for start in range(0, len(codes), batch):
+            part = codes[start : start + batch]
+            if styled:
+                own = noise
+                if not isinstance(noise, str) and noise is not None:
+                    own = [n if len(n) == 1 else n[start : start + batch] for n in noise]
+                parts.append(g.synthesis(part, own))
+            else:
+                parts.append(g(part))
+    return torch.cat(parts)
+
+
+def mapped(g: Any, z: Tensor, psi: float = 1.0, batch: int = 4096) -> Tensor:
+    """z (B, latent) -> w (B, W), drawn towards the mean by `psi`, without a graph."""
+    with torch.no_grad(), evaluating(g):
+        w = torch.cat([g.mapping(part) for part in z.to(home(g)).split(batch)])
+        return w if psi == 1 else torch.lerp(g.average, w, psi)
+
+
+def draw(g: Any, n: int, seed: int = 0) -> Tensor:
+    """(n, latent): the generator's own latent vectors of this seed, on its device."""
+    return g.sample_latent(n, torch.Generator().manual_seed(seed)).to(home(g))
+
+
+def chosen(layers: Layers, count: int) -> list[int]:
+    """The numbers of some of `count` styles, 0 the coarsest.
+
+    "coarse", "middle" and "fine" are those of Karras et al. 2019, Sec. 3.1: the first four
+    (4x4 and 8x8), the next four, the rest. Where there are fewer than twelve styles each is
+    about a third of them.
+
+    >>> chosen("coarse", 18), chosen("fine", 10), chosen(slice(8, None), 10)
+    ([0, 1, 2, 3], [7, 8, 9], [8, 9])
+
+    Raises:
+        RecipeError: a word is unknown, or a number is out of range.
+    """
+    every = list(range(count))
+    if layers is None:
+        return every
+    if isinstance(layers, str):
+        if layers not in GROUPS:
+            raise RecipeError(unknown("group of layers", layers, GROUPS))
+        a, b = min(4, round(count / 3)), min(8, round(2 * count / 3))
+        return {"coarse": every[:a], "middle": every[a:b], "fine": every[b:]}[layers]
+    if isinstance(layers, slice):
+        return every[layers]
+    found = [int(i) for i in layers]
+    outside = [i for i in found if not -count <= i < count]
+    if outside:
+        raise RecipeError(f"layers {outside} do not exist: there are {count}, from 0")
+    return sorted({i % count for i in found})
+
+
+def at_layers(layers: Layers, count: int, device: torch.device | None = None) -> Tensor:
+    """(count, 1) bool: whether each style is among `layers`; see `chosen`."""
+    mask = torch.zeros(count, 1, dtype=torch.bool, device=device)
+    mask[chosen(layers, count)] = True
+    return mask

@@ -1,0 +1,86 @@
+"""Trained generators that come with the course, by name.
+
+    g = ganlab.load("stylegan2-glyphs-64")
+    about("stylegan2-glyphs-64")["runs"][0]["scores"]
+
+They lie in `book/results/NAME/` as safetensors in 16 bits, beside the recipe, the seeds, the
+device and the scores that they were published with.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from ganlab.errors import GanlabError, unknown
+from ganlab.recipes import Recipe
+from ganlab.runs import read_generator
+
+WEIGHTS, RESULTS = "generator.safetensors", "results.json"
+
+
+def roots() -> list[Path]:
+    """Folders that may hold results: `GANLAB_RESULTS`, the checkout's, and below this folder."""
+    named = [Path(os.environ["GANLAB_RESULTS"])] if "GANLAB_RESULTS" in os.environ else []
+    checkout = Path(__file__).resolve().parents[1] / "book" / "results"
+    return [*named, checkout, Path.cwd() / "results", Path.cwd() / "book" / "results"]
+
+
+def folder(name: str) -> Path:
+    """Folder of a stored result, `book/results/NAME`.
+
+    Raises:
+        GanlabError: it is not there; the line says where it was sought.
+    """
+    places = roots()
+    for root in places:
+        if (root / name).is_dir():
+            return root / name
+    raise GanlabError(
+        f"no stored result '{name}' in {places[0]}: clone the repository, or set GANLAB_RESULTS"
+        " to a copy of its book/results folder"
+    )
+
+
+def names() -> list[str]:
+    """Results that hold a generator, in the order of the alphabet."""
+    for root in roots():
+        found = sorted(p.parent.name for p in root.glob(f"*/{WEIGHTS}"))
+        if found:
+            return found
+    return []
+
+
+def about(name: str) -> dict[str, Any]:
+    """What was stored with a result: recipe, commit, seeds, device, minutes, scores of each seed.
+
+    Raises:
+        GanlabError: there is no such result.
+    """
+    return json.loads((folder(name) / RESULTS).read_text(encoding="utf-8"))
+
+
+def load(name: str) -> nn.Module:
+    """A published generator with its averaged weights, in eval mode on the CPU.
+
+    Args:
+        name: of a result that holds one (`names`).
+
+    Returns:
+        The network; `network.sample_latent(n, torch.Generator())` draws (n, latent), and
+        `network(z)` gives (n, C, H, W) pictures around [-1, 1]. No gradient reaches its weights.
+
+    Raises:
+        GanlabError: no generator of that name is stored; the line names the nearest.
+    """
+    known = names()
+    if known and name not in known:
+        raise GanlabError(unknown("generator", name, known))
+    here = folder(name)
+    stored = about(name)
+    plan = Recipe.from_json(json.dumps(stored["recipe"]))
+    return read_generator(here / WEIGHTS, plan, tuple(stored["shape"]))

@@ -1,0 +1,61 @@
+"""Published generators are found by name, whole, and refused in one line."""
+
+import json
+
+import pytest
+import torch
+
+import ganlab
+from ganlab import published, runs
+from ganlab.build import networks
+from ganlab.errors import GanlabError
+from ganlab.recipes import recipe
+
+SMALL = {"channel_base": 64, "channel_max": 16, "latent": 8, "style": 8, "layers": 2}
+
+
+@pytest.fixture
+def shelf(tmp_path, monkeypatch):
+    """A folder of results that holds one small generator, as `benchmarks/publish.py` stores it."""
+    plan = recipe("stylegan2-glyphs", generator=SMALL, size=16)
+    torch.manual_seed(0)
+    g, _ = networks(plan, (3, 16, 16))
+    folder = tmp_path / "tiny"
+    folder.mkdir()
+    runs.save_generator(g, folder / "generator.safetensors", half=True)
+    stored = {"recipe": json.loads(plan.to_json()), "shape": [3, 16, 16], "seeds": [0]}
+    (folder / "results.json").write_text(json.dumps(stored))
+    (tmp_path / "table").mkdir()  # a result without a generator
+    monkeypatch.setenv("GANLAB_RESULTS", str(tmp_path))
+    return g.eval()
+
+
+def test_a_published_generator_draws_what_was_stored(shelf):
+    g = ganlab.load("tiny")
+    z = g.sample_latent(3, torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        expected = shelf(z)
+    assert torch.allclose(g(z), expected, atol=0.05)  # weights were stored in 16 bits
+    assert not g.training
+    assert not any(p.requires_grad for p in g.parameters())
+    assert published.about("tiny")["seeds"] == [0]
+
+
+def test_names_are_those_that_hold_a_generator(shelf):
+    assert published.names() == ["tiny"]
+    assert published.folder("table").is_dir()
+
+
+def test_an_unknown_name_is_one_line_that_names_the_nearest(shelf):
+    with pytest.raises(GanlabError, match="did you mean 'tiny'"):
+        ganlab.load("tinny")
+    with pytest.raises(GanlabError, match="no stored result 'nothing'"):
+        published.folder("nothing")
+
+
+def test_every_generator_in_the_book_loads_and_is_small():
+    for name in published.names():
+        g = ganlab.load(name)
+        assert g(g.sample_latent(2, torch.Generator().manual_seed(0))).isfinite().all()
+        size = (published.folder(name) / published.WEIGHTS).stat().st_size
+        assert size <= 5e6, f"{name}: {size / 1e6:.1f} MB"
