@@ -1,4 +1,4 @@
-"""The command line: `ganlab train | sample | evaluate | recipes | data | info`.
+"""The command line: `ganlab train | sample | evaluate | export | recipes | data | info`.
 
 A user's mistake is one line on stderr and exit status 2, never a traceback. An interrupted
 training exits with 130, a training that diverged with 3.
@@ -13,8 +13,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from ganlab import __version__, cli_evaluate
+from ganlab import __version__, cli_evaluate, cli_export
 from ganlab.cli_evaluate import evaluate
+from ganlab.cli_export import export
 from ganlab.errors import GanlabError, NonFiniteLoss, unknown
 
 EXAMPLES = """\
@@ -22,6 +23,7 @@ a first session:
   ganlab train dcgan-glyphs          train on drawn characters (no download, about 3 minutes)
   ganlab sample runs/dcgan-glyphs    write a grid of new ones
   ganlab evaluate runs/dcgan-glyphs  score them
+  ganlab export runs/dcgan-glyphs    write an ONNX file, for other programs
   ganlab recipes                     what else can be trained
 
 GANLAB_DATA is the folder of the data sets, GANLAB_OFFLINE=1 forbids downloads.
@@ -106,6 +108,9 @@ def parser() -> argparse.ArgumentParser:
     )
     cli_evaluate.arguments(
         add("evaluate", "score a run, or any pictures against real ones", cli_evaluate.EXAMPLES)
+    )
+    cli_export.arguments(
+        add("export", "write a trained generator for other programs", cli_export.EXAMPLES)
     )
     recipes = add("recipes", "list the recipes, or show one in full")
     recipes.add_argument("name", nargs="?", help="of the recipe to show")
@@ -223,7 +228,7 @@ def info(args: argparse.Namespace) -> int:
     return 0
 
 
-COMMANDS = {f.__name__: f for f in (train, sample, evaluate, recipes, data, info)}
+COMMANDS = {f.__name__: f for f in (train, sample, evaluate, export, recipes, data, info)}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
