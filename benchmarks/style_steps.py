@@ -169,10 +169,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--images", type=int, default=60_000, help="real ones shown to each")
+    parser.add_argument("--title", default="style-steps", help="name of the result")
     parser.add_argument("--only", action="append", metavar="LABEL", help="this row alone")
     args = parser.parse_args()
     rows = settings(args.images)
-    folder = publish.RESULTS / "style-steps"
+    folder = publish.RESULTS / args.title
     folder.mkdir(parents=True, exist_ok=True)
     data = source(plan(next(iter(rows.values())), args.images, 0))
     judge, rest = learned(data)
@@ -184,7 +185,7 @@ def main() -> None:
                 continue
             one = plan(changes, args.images, seed)
             run = publish.train(
-                one, publish.ROOT / "runs" / "publish" / f"style-steps-{i}-{seed}", data
+                one, publish.ROOT / "runs" / "publish" / f"{args.title}-{i}-{seed}", data
             )
             found.append(run)
             row = publish.entry(run) | {"measures": measures(run, rest, judge)}
@@ -193,7 +194,8 @@ def main() -> None:
                 plots.save_grid(run.sample(16, seed=0), folder / f"{i}.png", columns=4)
             print(f"{label} seed {seed}: {run.scores['frechet']} {row['measures']}", flush=True)
             made = publish.about(found[0].recipe, found)
-            result = made | {"images": args.images, "settings": rows, "rows": stored}
+            done = {label: runs for label, runs in stored.items() if runs}
+            result = made | {"images": args.images, "settings": rows, "rows": done}
             (folder / "results.json").write_text(json.dumps(result, ensure_ascii=False) + "\n")
 
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 from typing import Any
 
-import pytest
 import torch
+from checks_kit import suite
 from torch import Tensor
 from torch.nn.functional import softplus
 
-from ganlab.lab.checks import NOT_STARTED, c08, run
+from ganlab.lab.checks import c08
 
 
 def decay(batch: float, half_life: float, seen: float, ramp: float) -> float:
@@ -135,43 +135,21 @@ WRONG = [
 ]
 
 
-@pytest.mark.parametrize(("number", "answer"), RIGHT, ids=[n for n, _ in RIGHT])
-def test_right_answers_pass(number: str, answer: Any) -> None:
-    verdict = run(number, answer)
-    assert verdict.passed, verdict.message
+STARTERS = [
+    ("8.1", lambda *a: ...),
+    ("8.2", lambda x: ...),
+    ("8.3", lambda *a: (..., ...)),
+    ("8.4", lambda c: ...),
+    ("8.5", lambda *a: ...),
+    ("8.5", ...),
+]
 
-
-@pytest.mark.parametrize(
-    ("number", "answer", "diagnosis"), WRONG, ids=[f"{n}-{d}" for n, _, d in WRONG]
-)
-def test_wrong_answers_are_named(number: str, answer: Any, diagnosis: str) -> None:
-    verdict = run(number, answer)
-    assert verdict.status == "failed"
-    assert diagnosis in verdict.message
-
-
-@pytest.mark.parametrize(
-    ("number", "starter"),
-    [
-        ("8.1", lambda *a: ...),
-        ("8.2", lambda x: ...),
-        ("8.3", lambda *a: (..., ...)),
-        ("8.4", lambda c: ...),
-        ("8.5", lambda *a: ...),
-        ("8.5", ...),
-    ],
-)
-def test_untouched_starters_are_not_started(number: str, starter: Any) -> None:
-    verdict = run(number, starter)
-    assert verdict.status == "not started"
-    assert verdict.message == NOT_STARTED
-
-
-def test_the_checks_leave_the_global_random_state() -> None:
-    before = torch.get_rng_state()
-    for number, answer in RIGHT:
-        run(number, answer)
-    assert torch.equal(before, torch.get_rng_state())
+(
+    test_right_answers_pass,
+    test_wrong_answers_are_named,
+    test_untouched_starters_are_not_started,
+    test_the_checks_leave_the_global_random_state,
+) = suite(RIGHT, WRONG, STARTERS)
 
 
 def test_the_stored_runs_are_of_every_kind() -> None:

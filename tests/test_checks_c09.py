@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 import torch
+from checks_kit import suite
 from torch import Tensor
 
 from ganlab import metrics
-from ganlab.lab.checks import NOT_STARTED, run
 
 
 def diagonal(m1: Tensor, s1: Tensor, m2: Tensor, s2: Tensor) -> Tensor:
@@ -159,43 +159,21 @@ WRONG = [
 ]
 
 
-@pytest.mark.parametrize(("number", "answer"), RIGHT, ids=[n for n, _ in RIGHT])
-def test_right_answers_pass(number: str, answer: Any) -> None:
-    verdict = run(number, answer)
-    assert verdict.passed, verdict.message
+STARTERS = [
+    ("9.1", lambda *a: ...),
+    ("9.2", lambda *a: (..., ..., ...)),
+    ("9.3", lambda x, y: ...),
+    ("9.4", lambda *a: (..., ...)),
+    ("9.5", lambda *a: ...),
+    ("9.6", ...),
+]
 
-
-@pytest.mark.parametrize(
-    ("number", "answer", "diagnosis"), WRONG, ids=[f"{n}-{d}" for n, _, d in WRONG]
-)
-def test_wrong_answers_are_named(number: str, answer: Any, diagnosis: str) -> None:
-    verdict = run(number, answer)
-    assert verdict.status == "failed"
-    assert diagnosis in verdict.message
-
-
-@pytest.mark.parametrize(
-    ("number", "starter"),
-    [
-        ("9.1", lambda *a: ...),
-        ("9.2", lambda *a: (..., ..., ...)),
-        ("9.3", lambda x, y: ...),
-        ("9.4", lambda *a: (..., ...)),
-        ("9.5", lambda *a: ...),
-        ("9.6", ...),
-    ],
-)
-def test_untouched_starters_are_not_started(number: str, starter: Any) -> None:
-    verdict = run(number, starter)
-    assert verdict.status == "not started"
-    assert verdict.message == NOT_STARTED
-
-
-def test_the_checks_leave_the_global_random_state() -> None:
-    before = torch.get_rng_state()
-    for number, answer in RIGHT:
-        run(number, answer)
-    assert torch.equal(before, torch.get_rng_state())
+(
+    test_right_answers_pass,
+    test_wrong_answers_are_named,
+    test_untouched_starters_are_not_started,
+    test_the_checks_leave_the_global_random_state,
+) = suite(RIGHT, WRONG, STARTERS)
 
 
 def test_the_floor_of_the_check_is_the_closed_form_and_what_samples_score() -> None:

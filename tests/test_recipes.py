@@ -65,6 +65,8 @@ def test_bad_values_and_names_are_named():
         recipe("dcgan-mnits")
     with pytest.raises(RecipeError, match="batch must be positive"):
         recipe("dcgan-mnist", batch=0)
+    with pytest.raises(RecipeError, match="'ring8' takes none"):
+        recipe("mlp-ring", data_options={"limit": 5})
     with pytest.raises(RecipeError, match="does not split"):
         recipe("dcgan-mnist", accumulate=7)
     with pytest.raises(RecipeError, match="did you mean 'dcgan'"):

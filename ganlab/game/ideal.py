@@ -21,6 +21,7 @@ from ganlab.game.adversarial import AdversarialGame
 from ganlab.penalties import Judged, Penalty
 from ganlab.penalties.path_length import PathLength
 
+
 @dataclass(frozen=True)
 class Pass:
     """Something that a round must do.

@@ -25,6 +25,7 @@ from ganlab.recipes import FREE, Recipe
 SUPPORTED = frozenset(
     {
         "data",
+        "data_options",  # refused for points by the recipe itself
         "network",
         "generator",
         "discriminator",

@@ -130,6 +130,8 @@ class Recipe:
         for key, allowed in CHOICES.items():
             if getattr(self, key) not in allowed:
                 raise RecipeError(f"{key}: " + unknown("choice", str(getattr(self, key)), allowed))
+        if self.points and self.data_options:
+            raise RecipeError(f"data_options: '{self.data}' takes none; they are for picture sets")
         if not self.label_flip < 0.5:
             raise RecipeError(f"label_flip must be below 0.5, not {self.label_flip}")
         if not 0 < self.top_k <= 1:

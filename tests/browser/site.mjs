@@ -1,6 +1,7 @@
 // Opens pages of the built site in headless Chromium and prints what it found as JSON.
 //   node site.mjs CHROMIUM BASE_URL PAGES(comma-separated) [SCREENSHOT_FOLDER]
 import { chromium } from "playwright-core";
+import { stylegan2 } from "./stylegan2.mjs";
 
 const [executablePath, base, pageList, shots] = process.argv.slice(2);
 const host = new URL(base).host;
@@ -108,6 +109,10 @@ for (const path of pageList.split(",")) {
   entry.buttons = await buttons(page);
   await shot(page, path, "desktop");
   entry.dropdowns = await dropdowns(page);
+  if (await page.locator("#stylegan2-live").count()) {
+    entry.live = await stylegan2(page); // differences from torch, latency
+    faults.push(...entry.live.faults.map((f) => `live: ${f}`));
+  }
   await page.close();
 
   const phone = await open(contexts.phone, path);
