@@ -216,6 +216,8 @@ def main() -> None:
     path = Path(__file__).parent / "results" / (
         f"stylegan-{time.strftime('%Y-%m-%d')}-{name.replace(' ', '-').lower()}{threads}.json"
     )  # fmt: skip
+    if path.exists():  # another size, timed on the same day
+        result = json.loads(path.read_text()) | result
     path.write_text(json.dumps(result, indent=1) + "\n")
     print(f"\n{path}")
 
