@@ -15,9 +15,8 @@ def test_every_recipe_saves_and_builds(name):
     assert plan.name == name
     assert plan.about
     shape = (2,) if plan.points else (plan.channels, plan.size, plan.size)
-    if (
-        plan.network == "stylegan2" and "for a GPU" in plan.about
-    ):  # gigabytes: built without numbers
+    if plan.network == "stylegan2" and "for a GPU" in plan.about:
+        # Gigabytes: their shapes are made, without numbers.
         with torch.device("meta"):
             sides = networks(plan, shape)
         assert all(sum(p.numel() for p in side.parameters()) > 15e6 for side in sides)
