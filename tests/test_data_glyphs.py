@@ -219,6 +219,8 @@ def test_thousands_a_second_on_one_core():
 def test_only_the_papers_asked_for():
     data = load("glyphs-color", size=16, count=200, textures=["flat", "stripes"])
     assert set(data.factors["texture"].tolist()) == {0, 2}
+    again = load("glyphs-color", size=16, count=200, textures="flat, stripes")  # a command line's
+    assert torch.equal(data.images, again.images)
     everything = load("glyphs-color", size=16, count=200)
     for name in ("character", "x", "ink", "paper2"):  # the other factors stay as they were
         assert torch.equal(data.factors[name], everything.factors[name])
@@ -237,6 +239,7 @@ def test_other_characters_and_typefaces():
         ({"size": 4}, "from 8 to 512"),
         ({"typefaces": ("romann",)}, "did you mean 'roman'"),
         ({"textures": ("flats",)}, "did you mean 'flat'"),
+        ({"textures": "flat,stripe"}, "did you mean 'stripes'"),
         ({"textures": ()}, "at least one texture"),
         ({"characters": "AA"}, "once"),
         ({"characters": "A漢"}, "has no character '漢'"),

@@ -217,6 +217,10 @@ def _grey(rgb: Tensor) -> Tensor:
     return (rgb[:, 0:1] + rgb[:, 1:2] + rgb[:, 2:3]) / 3
 
 
+def _listed(names: str | Sequence[str]) -> Sequence[str]:
+    return names.replace(" ", "").split(",") if isinstance(names, str) else names
+
+
 def make(
     *,
     size: int = 32,
@@ -225,12 +229,13 @@ def make(
     count: int | None = None,
     seed: int = 0,
     characters: str = CHARACTERS,
-    typefaces: Sequence[str] = TYPEFACES,
-    textures: Sequence[str] = TEXTURES,
+    typefaces: str | Sequence[str] = TYPEFACES,
+    textures: str | Sequence[str] = TEXTURES,
 ) -> ImageSet:
     """A set of glyphs: the first ``count`` pictures of the endless set with this seed.
 
-    The splits come from seeds that have nothing in common; each character is a class.
+    The splits come from seeds that have nothing in common; each character is a class. Typefaces
+    and textures may also be given as one string, with commas between their names.
 
     Raises:
         DataError: for an option that cannot be drawn.
@@ -240,6 +245,7 @@ def make(
     count = COUNTS[split] if count is None else count
     if count < 1:
         raise DataError(f"count={count} must be at least 1")
+    typefaces, textures = _listed(typefaces), _listed(textures)
     own = 2 * seed + (split == "test")
     factors = factors_at(
         np.arange(count),
