@@ -20,7 +20,6 @@ import publish
 import torch
 
 from ganlab import plots, runs
-from ganlab.ada import AdaptiveP
 from ganlab.build import source
 from ganlab.callbacks import Callback, Record, read_log
 from ganlab.data.imageset import ImageSet
@@ -72,8 +71,8 @@ class Watch(Callback):
             "held_out": mean(self.held_out),
             "generated": mean(game.sample(self.z)),
         }
-        if isinstance(game.augment, AdaptiveP):
-            row |= {"p": float(game.augment.ada.p), "r": float(game.augment.r)}
+        if game.adaptive is not None:
+            row |= {"p": float(game.adaptive.ada.p), "r": float(game.adaptive.r)}
         d.train()
         with open(self.path, "a") as file:
             file.write(json.dumps(row) + "\n")

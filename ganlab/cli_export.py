@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import math
 from pathlib import Path
 from typing import Any
@@ -92,8 +91,7 @@ def stored(target: str) -> tuple[Any, Any, tuple[int, ...], Path]:
         GanlabError: there is no such run or result, or it holds no generator.
     """
     from ganlab import published
-    from ganlab.recipes import Recipe
-    from ganlab.runs import Run, read_generator
+    from ganlab.runs import Run
 
     folder = Path(target).expanduser()
     if (folder / "recipe.json").is_file():
@@ -103,9 +101,7 @@ def stored(target: str) -> tuple[Any, Any, tuple[int, ...], Path]:
         if target not in published.names():
             raise GanlabError(unknown("run or stored result", target, published.names()))
         folder = published.folder(target)
-    about = json.loads((folder / published.RESULTS).read_text(encoding="utf-8"))
-    plan, shape = Recipe.from_json(json.dumps(about["recipe"])), tuple(about["shape"])
-    return read_generator(folder / published.WEIGHTS, plan, shape), plan, shape, Path(folder.name)
+    return *published.read(folder), Path(folder.name)
 
 
 def _psi(text: str | None) -> float | None:

@@ -187,17 +187,13 @@ def to_safetensors(
     Returns:
         What was written; `difference` is that of pictures made with what was read back.
     """
-    from safetensors.torch import load_file, save
+    from safetensors.torch import load_file
+
+    from ganlab.runs import save_generator
 
     path, generator = Path(path), generator.eval()
-    state = {}
-    for key, tensor in generator.state_dict().items():
-        kept = tensor.detach().cpu().contiguous()
-        state[key] = kept.half() if half and kept.is_floating_point() else kept
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.partial")
-    partial.write_bytes(save(state, {"made_by": "ganlab", **(about or {})}))
-    os.replace(partial, path)
+    save_generator(generator, path, half, {"made_by": "ganlab", **(about or {})})
     twin: Any = copy.deepcopy(generator)
     twin.load_state_dict(load_file(path))
     made = inputs(generator)

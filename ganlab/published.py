@@ -80,7 +80,11 @@ def load(name: str) -> nn.Module:
     known = names()
     if known and name not in known:
         raise GanlabError(unknown("generator", name, known))
-    here = folder(name)
-    stored = about(name)
-    plan = Recipe.from_json(json.dumps(stored["recipe"]))
-    return read_generator(here / WEIGHTS, plan, tuple(stored["shape"]))
+    return read(folder(name))[0]
+
+
+def read(here: Path) -> tuple[nn.Module, Recipe, tuple[int, ...]]:
+    """The generator of a result's folder, with the recipe that trained it and its data's shape."""
+    stored = json.loads((here / RESULTS).read_text(encoding="utf-8"))
+    plan, shape = Recipe.from_json(json.dumps(stored["recipe"])), tuple(stored["shape"])
+    return read_generator(here / WEIGHTS, plan, shape), plan, shape

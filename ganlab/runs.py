@@ -7,7 +7,7 @@ import hashlib
 import json
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -220,8 +220,11 @@ def train(
     return run
 
 
-def save_generator(network: nn.Module, path: Path, half: bool = False) -> Path:
-    """Write a network's weights as safetensors; `half` stores them in 16 bits."""
+def save_generator(
+    network: nn.Module, path: Path, half: bool = False, about: Mapping[str, str] | None = None
+) -> Path:
+    """Write a network's weights as safetensors, with `about` as the file's metadata; `half` stores
+    them in 16 bits."""
     from safetensors.torch import save
 
     state = {}
@@ -229,7 +232,7 @@ def save_generator(network: nn.Module, path: Path, half: bool = False) -> Path:
         tensor = tensor.detach().cpu().contiguous()
         state[key] = tensor.half() if half and tensor.is_floating_point() else tensor
     partial = path.with_suffix(".partial")
-    partial.write_bytes(save(state))
+    partial.write_bytes(save(state, dict(about) if about else None))
     os.replace(partial, path)
     return path
 
