@@ -21,7 +21,7 @@ CASES = {
     "copies": {"copies": 1},
 }
 PROGRAM = """
-eval(require("fs").readFileSync(process.argv[1], "utf8"));
+require(process.argv[1]);
 const live = globalThis.scoresLive, train = live.sample(1), held = live.sample(2), found = {};
 for (const [name, damage] of Object.entries(JSON.parse(process.argv[2]))) {
   const fake = live.sample(100, damage, train);

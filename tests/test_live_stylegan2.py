@@ -148,7 +148,8 @@ def test_the_stored_generator_draws_what_torch_draws() -> None:
 
 PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><title>live</title>
 <meta name="viewport" content="width=device-width, initial-scale=1"><link rel="icon" href="data:,">
-<div class="stylegan2-live" id="stylegan2-live"></div><script src="stylegan2.js" defer></script>
+<div class="stylegan2-live" id="stylegan2-live"></div>
+<script src="kit.js" defer></script><script src="stylegan2.js" defer></script>
 """
 
 
@@ -163,7 +164,7 @@ def test_in_a_browser_by_keyboard_every_control_draws_what_torch_draws(tmp_path:
         if os.environ.get("GANLAB_REQUIRE_BROWSER"):
             pytest.fail(lack)
         pytest.skip(lack)
-    for path in LIVE.glob("stylegan2*"):
+    for path in (LIVE / "kit.js", *LIVE.glob("stylegan2*")):
         shutil.copy(path, tmp_path)
     (tmp_path / "page.html").write_text(PAGE)
     handler = functools.partial(Quiet, directory=str(tmp_path))
@@ -184,7 +185,7 @@ def test_in_a_browser_by_keyboard_every_control_draws_what_torch_draws(tmp_path:
 
 
 def test_the_live_figure_asks_nobody() -> None:
-    for name in ("stylegan2.js", "stylegan2-net.js"):
+    for name in ("kit.js", "stylegan2.js", "stylegan2-net.js"):
         text = (LIVE / name).read_text(encoding="utf-8")
         for word in ("http:", "https:", "fetch(", "import(", "XMLHttpRequest"):
             assert word not in text, name

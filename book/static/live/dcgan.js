@@ -4,6 +4,7 @@
   In Node, `require` gives the functions alone. */
 (function () {
   "use strict";
+  const kit = globalThis.ganlabKit || require("./kit.js");
 
   /* From base64 to one Float32Array of weights a layer. */
   function decode(packed) {
@@ -62,19 +63,6 @@
     return values;
   }
 
-  /* A seeded source of standard normal vectors (mulberry32, Box and Muller). */
-  function normals(seed, length) {
-    let state = seed >>> 0;
-    const uniform = () => {
-      state = (state + 0x6d2b79f5) >>> 0;
-      let t = Math.imul(state ^ (state >>> 15), 1 | state);
-      t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
-      return ((t ^ (t >>> 14)) >>> 0) / 4294967296;
-    };
-    return Array.from({ length }, () =>
-      Math.sqrt(-2 * Math.log(1 - uniform())) * Math.cos(2 * Math.PI * uniform()));
-  }
-
   const length = (z) => Math.sqrt(z.reduce((sum, v) => sum + v * v, 0));
 
   /* The point t of the way from a to b, on a straight line or along the sphere. */
@@ -92,7 +80,7 @@
   }
 
   if (typeof module !== "undefined" && module.exports) {
-    module.exports = { decode, generate, normals, between };
+    module.exports = { decode, generate, normals: kit.normals, between };
     return;
   }
 
@@ -116,25 +104,19 @@
   outline: 3px solid #56B4E9; outline-offset: 2px; }
 .dcgan-live output { display: block; margin-top: 0.7em; font-size: 0.9em; line-height: 1.5; }`;
 
-  function element(tag, properties, children) {
-    const made = Object.assign(document.createElement(tag), properties || {});
-    (children || []).forEach((child) => made.append(child));
-    return made;
-  }
-
   function build(root, net) {
     const d = net[0].from, typical = Math.sqrt(d);
-    const state = { a: normals(3, d), b: normals(8, d), t: 0.5, scale: 1, way: "arc" };
-    document.head.append(element("style", { textContent: STYLE }));
+    const state = { a: kit.normals(3, d), b: kit.normals(8, d), t: 0.5, scale: 1, way: "arc" };
+    document.head.append(kit.element("style", { textContent: STYLE }));
 
     const canvases = {};
     const figure = (key, caption, kind) => {
-      const canvas = element("canvas", { width: 32, height: 32 });
+      const canvas = kit.element("canvas", { width: 32, height: 32 });
       canvas.setAttribute("role", "img");
       canvas.setAttribute("aria-label", `Generated digit: ${caption}`);
       canvases[key] = canvas;
-      return element("figure", { className: kind }, [
-        canvas, element("figcaption", { textContent: caption })]);
+      return kit.element("figure", { className: kind }, [
+        canvas, kit.element("figcaption", { textContent: caption })]);
     };
     function draw(key, z) {
       const values = generate(net, z), side = Math.sqrt(values.length);
@@ -148,7 +130,7 @@
       canvas.getContext("2d").putImageData(pixels, 0, 0);
     }
 
-    const output = element("output");
+    const output = kit.element("output");
     output.setAttribute("aria-live", "polite");
     function middle() {
       const z = between(state.a, state.b, state.t, state.way).map((v) => v * state.scale);
@@ -157,15 +139,15 @@
     }
     function renew(keys) {
       keys.forEach((key) => {
-        state[key] = normals(Math.floor(Math.random() * 4294967296), d);
+        state[key] = kit.normals(Math.floor(Math.random() * 4294967296), d);
         draw(key, state[key]);
       });
       middle();
     }
 
     function slider(name, label, max, show) {
-      const value = element("span");
-      const input = element("input", { type: "range", min: 0, max, step: 0.01 });
+      const value = kit.element("span");
+      const input = kit.element("input", { type: "range", min: 0, max, step: 0.01 });
       input.value = state[name];
       const tell = () => {
         value.textContent = show(state[name]);
@@ -173,31 +155,31 @@
       };
       input.addEventListener("input", () => { state[name] = Number(input.value); tell(); middle(); });
       tell();
-      return element("label", { className: "wide" }, [`${label}: `, value, input]);
+      return kit.element("label", { className: "wide" }, [`${label}: `, value, input]);
     }
     function button(text, keys) {
-      const made = element("button", { type: "button", textContent: text });
+      const made = kit.element("button", { type: "button", textContent: text });
       made.addEventListener("click", () => renew(keys));
       return made;
     }
     function choice(value, text) {
-      const input = element("input", { type: "radio", name: "dcgan-way", value });
+      const input = kit.element("input", { type: "radio", name: "dcgan-way", value });
       input.checked = state.way === value;
       input.addEventListener("change", () => { state.way = value; middle(); });
-      return element("label", {}, [input, ` ${text}`]);
+      return kit.element("label", {}, [input, ` ${text}`]);
     }
 
     root.replaceChildren(
-      element("div", { className: "pictures" }, [
+      kit.element("div", { className: "pictures" }, [
         figure("a", "A", ""), figure("middle", "between", "middle"), figure("b", "B", "")]),
-      element("div", { className: "row" }, [
+      kit.element("div", { className: "row" }, [
         slider("t", "From A to B", 1, (v) => `${Math.round(100 * v)} %`),
         slider("scale", "Length of z, times", 3, (v) => v.toFixed(2)),
       ]),
-      element("div", { className: "row" }, [
+      kit.element("div", { className: "row" }, [
         button("New digit A", ["a"]), button("New digit B", ["b"]),
         button("Two new digits", ["a", "b"]),
-        element("fieldset", {}, [element("legend", { textContent: "Way:" }),
+        kit.element("fieldset", {}, [kit.element("legend", { textContent: "Way:" }),
           choice("arc", "arc"), choice("line", "straight line")]),
       ]), output);
     draw("a", state.a);
@@ -208,7 +190,7 @@
   const here = document.currentScript.src;
   function load(root) {
     root.textContent = "Loading the generator…";
-    const script = element("script", { src: here.replace(/dcgan\.js/, "dcgan-weights.js") });
+    const script = kit.element("script", { src: here.replace(/dcgan\.js/, "dcgan-weights.js") });
     script.addEventListener("load", () => build(root, decode(globalThis.ganlabDcgan)));
     script.addEventListener("error", () => {
       root.textContent = "The generator's weights could not be loaded.";
@@ -216,16 +198,5 @@
     document.head.append(script);
   }
 
-  function start() {
-    const root = document.getElementById("dcgan-live");
-    if (!root) return;
-    if (!("IntersectionObserver" in window)) { load(root); return; }
-    root.style.minHeight = "20em"; // so that the page does not jump
-    const observer = new IntersectionObserver((entries) => {
-      if (entries.some((entry) => entry.isIntersecting)) { observer.disconnect(); load(root); }
-    }, { rootMargin: "400px" });
-    observer.observe(root);
-  }
-  if (document.readyState === "loading") document.addEventListener("DOMContentLoaded", start);
-  else start();
+  kit.whenNear("dcgan-live", "20em", load);
 })();

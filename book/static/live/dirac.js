@@ -3,6 +3,7 @@
    computed here, nothing is loaded. Drawn into <div id="dirac-live">. */
 (function () {
   "use strict";
+  const kit = globalThis.ganlabKit;
 
   const REACH = 2.6; // half-width of the plane
   const START = [1, 1];
@@ -180,12 +181,6 @@
 .dirac-live output { display: block; margin-top: 0.7em; font-size: 0.9em; line-height: 1.5;
   font-variant-numeric: tabular-nums; }`;
 
-  function element(tag, properties, children) {
-    const made = Object.assign(document.createElement(tag), properties || {});
-    (children || []).forEach((child) => made.append(child));
-    return made;
-  }
-
   const tidy = (v) => {
     const size = Math.abs(v);
     if (size < 1e-9) return "0";
@@ -198,23 +193,23 @@
     const game = { objective: "Wasserstein", remedy: null, strength: 0.5, eta: 0.2, momentum: 0, rule: 0 };
     const state = { start: [...START], rounds: 300, shown: Infinity, timer: 0 };
     const still = window.matchMedia("(prefers-reduced-motion: reduce)").matches;
-    document.head.append(element("style", { textContent: STYLE }));
-    const canvas = element("canvas", { tabIndex: 0 });
+    document.head.append(kit.element("style", { textContent: STYLE }));
+    const canvas = kit.element("canvas", { tabIndex: 0 });
     canvas.setAttribute("role", "application");
-    const output = element("output");
+    const output = kit.element("output");
     output.setAttribute("aria-live", "polite");
 
     function choice(label, options, changed) {
-      const select = element("select", {}, options.map((text, i) =>
-        element("option", { textContent: text, value: String(i) })));
+      const select = kit.element("select", {}, options.map((text, i) =>
+        kit.element("option", { textContent: text, value: String(i) })));
       select.addEventListener("change", () => { changed(Number(select.value)); update(); });
-      return { label: element("label", {}, [label, select]), select };
+      return { label: kit.element("label", {}, [label, select]), select };
     }
 
     function slider(name, key, [min, max, step]) {
-      const words = element("span");
-      const input = element("input", { type: "range", min, max, step });
-      const box = element("label", {}, [words, input]);
+      const words = kit.element("span");
+      const input = kit.element("input", { type: "range", min, max, step });
+      const box = kit.element("label", {}, [words, input]);
       const show = () => {
         const value = key === "rounds" ? state.rounds : game[key];
         input.value = value;
@@ -244,11 +239,11 @@
     const rounds = slider("Rounds", "rounds", [20, 2000, 20]);
     const cure = () => Object.values(REMEDIES).find((r) => r && r.key === game.remedy) || { label: "" };
 
-    const play = element("button", { type: "button", textContent: "Play" });
-    const home = element("button", { type: "button", textContent: "Start at (1, 1)" });
-    root.append(element("div", { className: "both" }, [canvas,
-      element("div", { className: "controls" }, [objective.label, remedy.label, strength.box, rule.label,
-        eta.box, momentum.box, rounds.box, element("div", { className: "buttons" }, [play, home])])]),
+    const play = kit.element("button", { type: "button", textContent: "Play" });
+    const home = kit.element("button", { type: "button", textContent: "Start at (1, 1)" });
+    root.append(kit.element("div", { className: "both" }, [canvas,
+      kit.element("div", { className: "controls" }, [objective.label, remedy.label, strength.box, rule.label,
+        eta.box, momentum.box, rounds.box, kit.element("div", { className: "buttons" }, [play, home])])]),
     output);
 
     let states = [];
@@ -385,19 +380,9 @@
     });
 
     update();
-    let last = 0;
-    new ResizeObserver(() => {
-      if (canvas.clientWidth !== last) { last = canvas.clientWidth; draw(); }
-    }).observe(canvas);
-    new MutationObserver(draw).observe(document.documentElement,
-      { attributes: true, attributeFilter: ["data-theme"] });
+    kit.redraw(canvas, draw);
     root.dataset.ready = "true";
   }
 
-  function start() {
-    const root = document.getElementById("dirac-live");
-    if (root && !root.dataset.built) { root.dataset.built = "yes"; build(root); }
-  }
-  if (document.readyState === "loading") document.addEventListener("DOMContentLoaded", start);
-  else start();
+  kit.whenReady("dirac-live", build);
 })();

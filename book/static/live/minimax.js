@@ -2,6 +2,7 @@
    here by quadrature, nothing is loaded. Drawn into <div id="minimax-live">. */
 (function () {
   "use strict";
+  const kit = globalThis.ganlabKit;
 
   const DATA = [[0.6, -1.5, 0.5], [0.4, 1.5, 0.7]]; // weight, mean, scale: the chapter's p_data
   const START = { mean: -5, scale: 0.7 };
@@ -98,38 +99,32 @@
 .minimax-live .key span::before { content: ""; display: inline-block; width: 1.4em; height: 0;
   margin-right: 0.4em; vertical-align: middle; border-top: 3px var(--line, solid) var(--ink); }`;
 
-  function element(tag, properties, children) {
-    const made = Object.assign(document.createElement(tag), properties || {});
-    (children || []).forEach((child) => made.append(child));
-    return made;
-  }
-
   function slider(name, label, state, changed) {
     const [min, max, step] = LIMITS[name];
-    const value = element("span");
-    const input = element("input", { type: "range", min, max, step });
+    const value = kit.element("span");
+    const input = kit.element("input", { type: "range", min, max, step });
     const show = () => {
       input.value = state[name];
       value.textContent = state[name].toFixed(2);
       input.setAttribute("aria-valuetext", state[name].toFixed(2));
     };
     input.addEventListener("input", () => { state[name] = Number(input.value); show(); changed(); });
-    return { label: element("label", {}, [`${label}: `, value, input]), show };
+    return { label: kit.element("label", {}, [`${label}: `, value, input]), show };
   }
 
   function build(root) {
     const state = { ...START };
-    document.head.append(element("style", { textContent: STYLE }));
-    const canvas = element("canvas");
+    document.head.append(kit.element("style", { textContent: STYLE }));
+    const canvas = kit.element("canvas");
     canvas.setAttribute("role", "img");
-    const output = element("output");
+    const output = kit.element("output");
     output.setAttribute("aria-live", "polite");
-    const key = element("div", { className: "key" });
+    const key = kit.element("div", { className: "key" });
     const entries = [["data", "data", "solid"], ["fake", "generator", "solid"],
       ["disc", "best discriminator", "solid"], ["fake", "push, saturating", "solid"],
       ["other", "push, non-saturating", "dashed"]];
     const marks = entries.map(([, text, line]) => {
-      const mark = element("span", { textContent: text });
+      const mark = kit.element("span", { textContent: text });
       mark.style.setProperty("--line", line);
       key.append(mark);
       return mark;
@@ -137,13 +132,13 @@
     const mean = slider("mean", "Mean of the generator", state, update);
     const scale = slider("scale", "Scale of the generator", state, update);
     const button = (text, act) => {
-      const made = element("button", { type: "button", textContent: text });
+      const made = kit.element("button", { type: "button", textContent: text });
       made.addEventListener("click", () => { act(); update(); });
       return made;
     };
     root.append(key, canvas,
-      element("div", { className: "controls" }, [mean.label, scale.label]),
-      element("div", { className: "controls" }, [
+      kit.element("div", { className: "controls" }, [mean.label, scale.label]),
+      kit.element("div", { className: "controls" }, [
         button("100 steps, saturating", () => descend(state, "saturating", 100)),
         button("100 steps, non-saturating", () => descend(state, "other", 100)),
         button("Back to the start", () => Object.assign(state, START)),
@@ -262,21 +257,11 @@
     }
 
     update();
-    let last = 0;
-    new ResizeObserver(() => {
-      if (canvas.clientWidth !== last) { last = canvas.clientWidth; draw(); }
-    }).observe(canvas);
-    new MutationObserver(draw).observe(document.documentElement,
-      { attributes: true, attributeFilter: ["data-theme"] });
+    kit.redraw(canvas, draw);
   }
 
   // for tests: the same numbers that the page shows
   window.minimaxLive = { measure, push, descend };
 
-  function start() {
-    const root = document.getElementById("minimax-live");
-    if (root && !root.dataset.built) { root.dataset.built = "yes"; build(root); }
-  }
-  if (document.readyState === "loading") document.addEventListener("DOMContentLoaded", start);
-  else start();
+  kit.whenReady("minimax-live", build);
 })();

@@ -50,18 +50,8 @@
     return x;
   }
 
-  /* Seeded uniform numbers (mulberry32), so that all readers begin with the same cloud. */
-  function dice(seed) {
-    return () => {
-      seed = (seed + 0x6d2b79f5) | 0;
-      let t = Math.imul(seed ^ (seed >>> 15), 1 | seed);
-      t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
-      return ((t ^ (t >>> 14)) >>> 0) / 4294967296;
-    };
-  }
-
   function gaussians(seed) {
-    const roll = dice(seed);
+    const roll = globalThis.ganlabKit.random(seed).uniform;
     return Array.from({ length: N }, () => {
       const radius = Math.sqrt(-2 * Math.log(1 - roll()));
       const angle = 2 * Math.PI * roll();

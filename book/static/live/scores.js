@@ -3,6 +3,7 @@
    loaded. Drawn into <div id="scores-live">. */
 (function () {
   "use strict";
+  const kit = globalThis.ganlabKit || require("./kit.js");
 
   const COUNT = 160, MODES = 8, WIDTH = 0.16, K = 3, FLOORS = 24, REACH = 1.9;
   const COLORS = {
@@ -12,22 +13,10 @@
 
   /* ---- numbers ---- */
 
-  function random(seed) { // mulberry32, and normal numbers from pairs of it
-    let state = seed >>> 0;
-    const uniform = () => {
-      state = (state + 0x6d2b79f5) >>> 0;
-      let t = Math.imul(state ^ (state >>> 15), 1 | state);
-      t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
-      return ((t ^ (t >>> 14)) >>> 0) / 4294967296;
-    };
-    const normal = () => Math.sqrt(-2 * Math.log(1 - uniform())) * Math.cos(2 * Math.PI * uniform());
-    return { uniform, normal };
-  }
-
   /* A sample of the generator; with no damage, of the data. */
   function sample(seed, damage, train) {
     const { missing = 0, width = 1, shift = 0, noise = 0, copies = 0 } = damage || {};
-    const draw = random(seed), points = [];
+    const draw = kit.random(seed), points = [];
     for (let i = 0; i < COUNT; i++) {
       // Every point takes the same draws whatever the damage: sliders move points, not the dice.
       const [which, x, y, kind, u, v] = [draw.uniform(), draw.normal(), draw.normal(), draw.uniform(),
@@ -132,12 +121,6 @@
 html[data-theme="dark"] .scores-live .worse { color: #FF9040; }
 html[data-theme="dark"] .scores-live .better { color: #56B4E9; }`;
 
-  function element(tag, properties, children) {
-    const made = Object.assign(document.createElement(tag), properties || {});
-    (children || []).forEach((child) => made.append(child));
-    return made;
-  }
-
   const digits = (v) => v.toFixed(3).replace("-", "−");
   const SLIDERS = [
     ["missing", "Heaps missing", 0, 7, 1, 0, (v) => String(v)],
@@ -149,7 +132,7 @@ html[data-theme="dark"] .scores-live .better { color: #56B4E9; }`;
   const BALLS = ["none", "around real points", "around generated points"];
 
   function build(root) {
-    document.head.append(element("style", { textContent: STYLE }));
+    document.head.append(kit.element("style", { textContent: STYLE }));
     const damage = Object.fromEntries(SLIDERS.map(([key, , , , , value]) => [key, value]));
     const train = sample(1), held = sample(2);
     let seed = 100, balls = 0, fake = [];
@@ -159,38 +142,38 @@ html[data-theme="dark"] .scores-live .better { color: #56B4E9; }`;
       return [key, [m, Math.sqrt(mean(values.map((v) => (v - m) ** 2)) * FLOORS / (FLOORS - 1))]];
     }));
 
-    const canvas = element("canvas");
+    const canvas = kit.element("canvas");
     canvas.setAttribute("role", "img");
-    const controls = element("div", { className: "controls" });
+    const controls = kit.element("div", { className: "controls" });
     const shows = SLIDERS.map(([key, label, min, max, step, , text]) => {
-      const words = element("span");
-      const input = element("input", { type: "range", min, max, step });
+      const words = kit.element("span");
+      const input = kit.element("input", { type: "range", min, max, step });
       input.addEventListener("input", () => { damage[key] = Number(input.value); update(); });
-      controls.append(element("label", {}, [words, input]));
+      controls.append(kit.element("label", {}, [words, input]));
       return () => {
         input.value = damage[key];
         words.textContent = `${label}: ${text(damage[key])}`;
         input.setAttribute("aria-valuetext", text(damage[key]));
       };
     });
-    const select = element("select", {}, BALLS.map((text, i) =>
-      element("option", { textContent: text, value: String(i) })));
+    const select = kit.element("select", {}, BALLS.map((text, i) =>
+      kit.element("option", { textContent: text, value: String(i) })));
     select.addEventListener("change", () => { balls = Number(select.value); update(); });
-    const again = element("button", { type: "button", textContent: "Draw again" });
+    const again = kit.element("button", { type: "button", textContent: "Draw again" });
     again.addEventListener("click", () => { seed += 1; update(); });
-    const reset = element("button", { type: "button", textContent: "Undo all damage" });
+    const reset = kit.element("button", { type: "button", textContent: "Undo all damage" });
     reset.addEventListener("click", () => {
       SLIDERS.forEach(([key, , , , , value]) => { damage[key] = value; });
       update();
     });
-    controls.append(element("label", {}, ["Balls to the neighbour number " + K, select]),
-      element("div", {}, [again, " ", reset]));
-    const body = element("tbody");
-    const table = element("table", {}, [element("thead", {}, [element("tr", {},
+    controls.append(kit.element("label", {}, ["Balls to the neighbour number " + K, select]),
+      kit.element("div", {}, [again, " ", reset]));
+    const body = kit.element("tbody");
+    const table = kit.element("table", {}, [kit.element("thead", {}, [kit.element("tr", {},
       ["score", "generator", "real, mean ± s.d.", "against real"].map((text) =>
-        element("th", { textContent: text, scope: "col" })))]), body]);
-    root.append(element("div", { className: "both" },
-      [element("div", { className: "left" }, [canvas]), controls]), table);
+        kit.element("th", { textContent: text, scope: "col" })))]), body]);
+    root.append(kit.element("div", { className: "both" },
+      [kit.element("div", { className: "left" }, [canvas]), controls]), table);
 
     function update() {
       fake = sample(seed, damage, train);
@@ -198,12 +181,12 @@ html[data-theme="dark"] .scores-live .better { color: #56B4E9; }`;
       const found = scores(train, fake, held);
       body.replaceChildren(...Object.entries(found).map(([key, value]) => {
         const [m, s] = floor[key], z = (LOWER.has(key) ? 1 : -1) * (value - m) / s;
-        const cell = element("td", { textContent: Math.abs(z) < 3 ? "like real"
+        const cell = kit.element("td", { textContent: Math.abs(z) < 3 ? "like real"
           : `${z > 0 ? "worse" : "better"} by ${Math.abs(z).toFixed(0)} s.d.` });
         if (Math.abs(z) >= 3) cell.className = z > 0 ? "worse" : "better";
-        return element("tr", {}, [element("th", { textContent: key, scope: "row" }),
-          element("td", { textContent: digits(value) }),
-          element("td", { textContent: `${digits(m)} ± ${digits(s)}` }), cell]);
+        return kit.element("tr", {}, [kit.element("th", { textContent: key, scope: "row" }),
+          kit.element("td", { textContent: digits(value) }),
+          kit.element("td", { textContent: `${digits(m)} ± ${digits(s)}` }), cell]);
       }));
       canvas.setAttribute("aria-label", `${COUNT} real and ${COUNT} generated points in the plane. ` +
         SLIDERS.map(([key, label, , , , , text]) => `${label}: ${text(damage[key])}.`).join(" "));
@@ -244,19 +227,9 @@ html[data-theme="dark"] .scores-live .better { color: #56B4E9; }`;
     }
 
     update();
-    let last = 0;
-    new ResizeObserver(() => {
-      if (canvas.clientWidth !== last) { last = canvas.clientWidth; draw(); }
-    }).observe(canvas);
-    new MutationObserver(draw).observe(document.documentElement,
-      { attributes: true, attributeFilter: ["data-theme"] });
+    kit.redraw(canvas, draw);
     root.dataset.ready = "true";
   }
 
-  function start() {
-    const root = document.getElementById("scores-live");
-    if (root && !root.dataset.built) { root.dataset.built = "yes"; build(root); }
-  }
-  if (document.readyState === "loading") document.addEventListener("DOMContentLoaded", start);
-  else start();
+  kit.whenReady("scores-live", build);
 })();

@@ -7,6 +7,7 @@
   are kept with a border of zeros, one pixel wide, so that no loop has to look where it is. */
 (function () {
   "use strict";
+  const kit = globalThis.ganlabKit || require("./kit.js");
 
   const SLOPE = 0.2; // of the leaky ReLU
 
@@ -241,20 +242,7 @@
     return Array.from({ length: net.layers.length + 1 }, (_, l) => (l < layer ? coarse : fine));
   }
 
-  /* A seeded source of standard normal vectors (mulberry32, Box and Muller). */
-  function normals(seed, length) {
-    let state = seed >>> 0;
-    const uniform = () => {
-      state = (state + 0x6d2b79f5) >>> 0;
-      let t = Math.imul(state ^ (state >>> 15), 1 | state);
-      t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
-      return ((t ^ (t >>> 14)) >>> 0) / 4294967296;
-    };
-    return Array.from({ length }, () =>
-      Math.sqrt(-2 * Math.log(1 - uniform())) * Math.cos(2 * Math.PI * uniform()));
-  }
-
-  const made = { decode, map, styles, synthesize, normals };
+  const made = { decode, map, styles, synthesize, normals: kit.normals };
   if (typeof module !== "undefined" && module.exports) module.exports = made;
   else globalThis.ganlabStylegan2Net = made;
 })();

@@ -4,6 +4,7 @@
   stylegan2-weights.js beside this file; both are loaded when the figure comes near the screen. */
 (function () {
   "use strict";
+  const kit = globalThis.ganlabKit;
 
   const QUICK = 40; // milliseconds: slower pictures are drawn small while a slider moves
   const REST = 160; // milliseconds without a change before the whole picture follows
@@ -40,12 +41,6 @@
   align-items: center; margin: 0; }
 .stylegan2-live .time { margin: 0.9em 0 0; font-size: 0.9em; }`;
 
-  function element(tag, properties, children) {
-    const made = Object.assign(document.createElement(tag), properties || {});
-    (children || []).forEach((child) => made.append(child));
-    return made;
-  }
-
   const percent = (v) => `${Math.round(100 * v)} %`;
   const signed = (v) => (v ? `${v < 0 ? "−" : "+"}${Math.abs(v).toFixed(1)}` : "0");
 
@@ -61,14 +56,14 @@
       edits: net.directions.map(() => 0) };
     const start = { t: state.t, psi: state.psi, layer: state.layer };
     const ws = {}, canvases = {}, times = [];
-    document.head.append(element("style", { textContent: STYLE }));
+    document.head.append(kit.element("style", { textContent: STYLE }));
 
     const figure = (key, caption, kind) => {
-      const canvas = canvases[key] = element("canvas", { width: net.size, height: net.size });
+      const canvas = canvases[key] = kit.element("canvas", { width: net.size, height: net.size });
       canvas.setAttribute("role", "img");
       canvas.dataset.picture = key;
-      return element("figure", { className: kind }, [
-        canvas, element("figcaption", { textContent: caption })]);
+      return kit.element("figure", { className: kind }, [
+        canvas, kit.element("figcaption", { textContent: caption })]);
     };
     /* Draw a picture with these settings; `stages` as in synthesize. Returns milliseconds. */
     function draw(key, how, stages) {
@@ -96,7 +91,7 @@
         `Generated picture ${names[key]}, from seed ${seed(key)}`));
     }
 
-    const line = element("p", { className: "time" });
+    const line = kit.element("p", { className: "time" });
     function describe() {
       const { t, psi, layer, edits, seeds } = state;
       const moved = edits.map((v, k) => (v ? `, direction ${k + 1} ${signed(v)}` : "")).join("");
@@ -143,7 +138,7 @@
 
     const shows = [];
     function slider(label, [min, max, step], read, write, show) {
-      const value = element("b"), input = element("input", { type: "range", min, max, step });
+      const value = kit.element("b"), input = kit.element("input", { type: "range", min, max, step });
       const tell = () => {
         input.value = read();
         value.textContent = show(read());
@@ -152,7 +147,7 @@
       input.addEventListener("input", () => { write(Number(input.value)); tell(); request(); });
       shows.push(tell);
       tell();
-      return element("label", {}, [`${label}: `, value, input]);
+      return kit.element("label", {}, [`${label}: `, value, input]);
     }
     const field = (label, range, key, show) => slider(label, range, () => state[key],
       (v) => { state[key] = v; }, show);
@@ -161,22 +156,22 @@
       () => state.edits[k], (v) => { state.edits[k] = v; }, signed));
 
     function picker(key) {
-      const input = element("input", { type: "number", min: 0, max: LARGEST, step: 1 });
+      const input = kit.element("input", { type: "number", min: 0, max: LARGEST, step: 1 });
       input.value = state.seeds[key];
       const take = (seed) => { seeded(key, seed); renewed = true; request(); };
       input.addEventListener("input", () => {
         const seed = Math.floor(Number(input.value));
         if (input.value !== "" && seed >= 0 && seed <= LARGEST) take(seed);
       });
-      const button = element("button", { type: "button", textContent: `New ${names[key]}` });
+      const button = kit.element("button", { type: "button", textContent: `New ${names[key]}` });
       button.addEventListener("click", () => {
         input.value = Math.floor(Math.random() * 1000000);
         take(Number(input.value));
       });
-      return element("div", { className: "seed" }, [
-        element("label", {}, [`Seed of ${names[key]}`, input]), button]);
+      return kit.element("div", { className: "seed" }, [
+        kit.element("label", {}, [`Seed of ${names[key]}`, input]), button]);
     }
-    const undo = element("button", { type: "button", textContent: "Sliders back" });
+    const undo = kit.element("button", { type: "button", textContent: "Sliders back" });
     undo.addEventListener("click", () => {
       Object.assign(state, start);
       state.edits.fill(0);
@@ -187,17 +182,17 @@
     const layers = (v) => (v < count ? `${v} of ${count}` : "none");
     root.style.minHeight = "";
     root.replaceChildren(
-      element("div", { className: "pictures" }, [
+      kit.element("div", { className: "pictures" }, [
         figure("a", "A", ""), figure("result", "result", "result"), figure("b", "B", "")]),
-      element("div", { className: "tools" }, [picker("a"), picker("b"), undo]),
-      element("fieldset", {}, [
-        element("legend", { textContent: "The result, from the styles of A and B" }),
+      kit.element("div", { className: "tools" }, [picker("a"), picker("b"), undo]),
+      kit.element("fieldset", {}, [
+        kit.element("legend", { textContent: "The result, from the styles of A and B" }),
         field("From A to B, in W", [0, 1, 0.01], "t", percent),
         field("Truncation ψ", [0, 1, 0.01], "psi", (v) => v.toFixed(2)),
         field("Styles of B from layer", [0, count, 1], "layer", layers),
       ]),
-      element("fieldset", { className: "directions" }, [
-        element("legend", { textContent:
+      kit.element("fieldset", { className: "directions" }, [
+        kit.element("legend", { textContent:
           "Steps along the principal directions of W, in standard deviations" }),
         ...directions,
       ]), line);
@@ -211,7 +206,7 @@
   const here = document.currentScript.src;
   function fetched(name) {
     return new Promise((done, failed) => {
-      const script = element("script", { src: here.replace(/stylegan2\.js/, name) });
+      const script = kit.element("script", { src: here.replace(/stylegan2\.js/, name) });
       script.addEventListener("load", done);
       script.addEventListener("error", failed);
       document.head.append(script);
@@ -228,16 +223,5 @@
     });
   }
 
-  function begin() {
-    const root = document.getElementById("stylegan2-live");
-    if (!root) return;
-    if (!("IntersectionObserver" in window)) { load(root); return; }
-    root.style.minHeight = "30em"; // so that the page does not jump
-    const observer = new IntersectionObserver((entries) => {
-      if (entries.some((entry) => entry.isIntersecting)) { observer.disconnect(); load(root); }
-    }, { rootMargin: "400px" });
-    observer.observe(root);
-  }
-  if (document.readyState === "loading") document.addEventListener("DOMContentLoaded", begin);
-  else begin();
+  kit.whenNear("stylegan2-live", "30em", load);
 })();

@@ -2,6 +2,7 @@
    W1 are computed here by quadrature, nothing is loaded. Drawn into <div id="transport-live">. */
 (function () {
   "use strict";
+  const kit = globalThis.ganlabKit;
 
   const START = { theta: 3, split: 0, width: 0.2 };
   const LIMITS = { theta: [-4, 4, 0.05], split: [0, 2, 0.05], width: [0.1, 0.8, 0.02] };
@@ -96,37 +97,31 @@
 .transport-live .key span::before { content: ""; display: inline-block; width: 1.4em; height: 0;
   margin-right: 0.4em; vertical-align: middle; border-top: 3px var(--line, solid) var(--ink); }`;
 
-  function element(tag, properties, children) {
-    const made = Object.assign(document.createElement(tag), properties || {});
-    (children || []).forEach((child) => made.append(child));
-    return made;
-  }
-
   function slider(name, label, state, changed) {
     const [min, max, step] = LIMITS[name];
-    const value = element("span");
-    const input = element("input", { type: "range", min, max, step });
+    const value = kit.element("span");
+    const input = kit.element("input", { type: "range", min, max, step });
     const show = () => {
       input.value = state[name];
       value.textContent = state[name].toFixed(2).replace("-", "−");
       input.setAttribute("aria-valuetext", state[name].toFixed(2));
     };
     input.addEventListener("input", () => { state[name] = Number(input.value); changed(); });
-    return { label: element("label", {}, [`${label}: `, value, input]), show };
+    return { label: kit.element("label", {}, [`${label}: `, value, input]), show };
   }
 
   function build(root) {
     const state = { ...START };
-    document.head.append(element("style", { textContent: STYLE }));
-    const canvas = element("canvas");
+    document.head.append(kit.element("style", { textContent: STYLE }));
+    const canvas = kit.element("canvas");
     canvas.setAttribute("role", "img");
-    const output = element("output");
+    const output = kit.element("output");
     output.setAttribute("aria-live", "polite");
-    const key = element("div", { className: "key" });
+    const key = kit.element("div", { className: "key" });
     const entries = [["data", "data", "solid"], ["fake", "generator", "solid"],
       ["disc", "best discriminator; JS", "solid"], ["other", "best critic, ¼ height; W₁", "dashed"]];
     const marks = entries.map(([, text, line]) => {
-      const mark = element("span", { textContent: text });
+      const mark = kit.element("span", { textContent: text });
       mark.style.setProperty("--line", line);
       key.append(mark);
       return mark;
@@ -135,13 +130,13 @@
       slider("split", "Distance of its two halves", state, update),
       slider("width", "Width of all bumps", state, update)];
     const button = (text, act) => {
-      const made = element("button", { type: "button", textContent: text });
+      const made = kit.element("button", { type: "button", textContent: text });
       made.addEventListener("click", () => { act(); update(); });
       return made;
     };
     root.append(key, canvas,
-      element("div", { className: "controls" }, sliders.map((one) => one.label)),
-      element("div", { className: "controls" }, [
+      kit.element("div", { className: "controls" }, sliders.map((one) => one.label)),
+      kit.element("div", { className: "controls" }, [
         button("20 steps down JS", () => descend(state, "js", 20)),
         button("20 steps down W₁", () => descend(state, "w1", 20)),
         button("Back to the start", () => Object.assign(state, START)),
@@ -272,22 +267,11 @@
     }
 
     update();
-    let last = 0;
-    new ResizeObserver(() => {
-      if (canvas.clientWidth !== last) { last = canvas.clientWidth; draw(); }
-    }).observe(canvas);
-    new MutationObserver(draw).observe(document.documentElement,
-      { attributes: true, attributeFilter: ["data-theme"] });
+    kit.redraw(canvas, draw);
   }
 
   // for tests: the same numbers that the page shows
   globalThis.transportLive = { measure, slopes, descend, grains };
 
-  function start() {
-    const root = document.getElementById("transport-live");
-    if (root && !root.dataset.built) { root.dataset.built = "yes"; build(root); }
-  }
-  if (typeof document === "undefined") return;
-  if (document.readyState === "loading") document.addEventListener("DOMContentLoaded", start);
-  else start();
+  if (typeof document !== "undefined") kit.whenReady("transport-live", build);
 })();
