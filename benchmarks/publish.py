@@ -29,6 +29,7 @@ from ganlab import plots, runs
 from ganlab.build import source
 from ganlab.errors import GanlabError
 from ganlab.recipes import Recipe, parse_settings, recipe
+from ganlab.stored import save_generator
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "book" / "results"
@@ -126,7 +127,7 @@ def seeds(name: str, count: int, changes: dict[str, Any], title: str | None) -> 
     if not plan.points:
         plots.save_grid(found[0].sample(64, seed=0), folder / "grid.png")
         progress(found[0], folder / "progress.png")
-    runs.save_generator(found[0].generator(), folder / "generator.safetensors", half=True)
+    save_generator(found[0].generator(), folder / "generator.safetensors", half=True)
     return folder
 
 

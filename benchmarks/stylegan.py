@@ -31,7 +31,8 @@ from ganlab.game.ideal import seconds
 from ganlab.models.fir import Fir, upfirdn
 from ganlab.models.stylegan2 import StyledConv
 from ganlab.recipes import Recipe, recipe
-from ganlab.runs import pick_device, provenance
+from ganlab.runs import pick_device
+from ganlab.stored import provenance
 
 #: The small networks of the course at 64 px; at 256 px the published rule of channels, narrowed.
 PLANS: dict[int, Recipe] = {

@@ -34,8 +34,9 @@ from ganlab.build import build, native_bf16, networks
 from ganlab.data import load
 from ganlab.plots import save_picture
 from ganlab.recipes import Recipe, recipe
-from ganlab.runs import pick_device, provenance
+from ganlab.runs import pick_device
 from ganlab.scoring import score
+from ganlab.stored import provenance
 from ganlab.trainer import Trainer
 
 CASES: dict[str, Recipe] = {

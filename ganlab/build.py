@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import nn
@@ -18,6 +19,7 @@ from ganlab.game import AdversarialGame, Player
 from ganlab.game.whole import WholeStep
 from ganlab.losses import objective
 from ganlab.models import dcgan, mlp, modern, progan, resnet, stylegan, stylegan2
+from ganlab.models.latent import Classes
 from ganlab.models.layers import Packed
 from ganlab.penalties import Penalty, penalty
 from ganlab.recipes import Recipe
@@ -57,7 +59,8 @@ def networks(recipe: Recipe, shape: tuple[int, ...]) -> tuple[nn.Module, nn.Modu
     """Generator and discriminator for data of `shape`: (C, H, W), or (d,) for points.
 
     Raises:
-        RecipeError: an option that the network does not take, or a size that it cannot make.
+        RecipeError: an option that the network does not take, a size that it cannot make, or
+            classes where it has none.
     """
     module: Any = FAMILIES[recipe.network]
     if recipe.network == "mlp":
@@ -72,8 +75,11 @@ def networks(recipe: Recipe, shape: tuple[int, ...]) -> tuple[nn.Module, nn.Modu
     sides = (module.Generator, recipe.generator), (module.Discriminator, recipe.discriminator)
     built = []
     for common, (family, options) in zip(commons, sides, strict=True):
+        told: dict[str, Any] = {"classes": recipe.classes} if recipe.classes else {}
+        if told and "classes" not in inspect.signature(module.Generator).parameters:
+            raise RecipeError(f"classes: {recipe.network} takes none; stylegan and stylegan2 do")
         try:
-            built.append(family(**common, **options))
+            built.append(family(**common, **told, **options))
         except TypeError as error:
             side = family.__name__.lower()
             raise RecipeError(f"{side} options {sorted(options)}: {error}") from error
@@ -142,6 +148,18 @@ def augmentation(recipe: Recipe, device: torch.device) -> Transform | None:
     return augment(recipe.augment)
 
 
+def labelled(recipe: Recipe, data: Any) -> bool:
+    """Whether the networks are told the classes of `data`.
+
+    Raises:
+        RecipeError: the recipe's number of classes is not that of the data.
+    """
+    if recipe.classes and recipe.classes != len(data.classes):
+        found = len(data.classes) or "none"
+        raise RecipeError(f"classes: {data.name} has {found}, not {recipe.classes}")
+    return recipe.classes > 0
+
+
 def source(recipe: Recipe) -> Any:
     """The data of a recipe: an `ImageSet`, or a distribution of points."""
     if recipe.points:
@@ -166,9 +184,12 @@ def build(
     """
     device = torch.device(device)
     shape = (data.dim,) if recipe.points else data.shape
+    told = labelled(recipe, data)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(recipe.seed)
         g, d = networks(recipe, shape)
+    if told:
+        cast(Classes, g.kinds).learn(data.labels)
     # Dropout, augmentation and the like, during training; each rank draws its own.
     torch.manual_seed(recipe.seed + 1 + 7919 * rank)
     for network in (g, d):
@@ -219,5 +240,7 @@ def build(
         horizon=recipe.steps,
         whole=WholeStep(d, aim, chosen) if recipe.compile and chosen else None,
     )
-    stream = Stream(data, recipe.batch, device, recipe.seed + 3, recipe.flip, rank, world)
+    stream = Stream(
+        data, recipe.batch, device, recipe.seed + 3, recipe.flip, rank, world, labelled=told
+    )
     return game, stream

@@ -104,6 +104,9 @@ def parser() -> argparse.ArgumentParser:
     sample.add_argument("-n", type=int, default=64, help="how many (default: 64)")
     sample.add_argument("--seed", type=int, default=0, help="of the latent vectors (default: 0)")
     sample.add_argument(
+        "--label", type=int, help="class number, of a conditional generator (default: all in turn)"
+    )
+    sample.add_argument(
         "--out", type=Path, help="the grid (default: RUN/grid.png), or a folder for single pictures"
     )
     cli_evaluate.arguments(
@@ -171,11 +174,11 @@ def sample(args: argparse.Namespace) -> int:
         raise GanlabError(f"-n must be at least 1, not {args.n}")
     out = args.out or run.folder / "grid.png"
     if out.suffix:
-        print(run.grid_file(out, args.n, args.seed))
+        print(run.grid_file(out, args.n, args.seed, args.label))
         return 0
     from ganlab import plots
 
-    for i, picture in enumerate(run.sample(args.n, args.seed)):
+    for i, picture in enumerate(run.sample(args.n, args.seed, args.label)):
         plots.save_picture(picture, out / f"{i:05d}.png")
     print(f"{args.n} pictures in {out}")
     return 0

@@ -230,15 +230,10 @@ def _judge(args: argparse.Namespace, real: Any) -> tuple[Any, Any, list[str]]:
 
 def generated(run: Any, n: int, seed: int) -> Iterator[Tensor]:
     """The pictures of `run.sample(n, seed)`, batch by batch, as bytes."""
-    import torch
-
     from ganlab.data import to_uint8
+    from ganlab.models.latent import drawn
 
-    g = run.generator()
-    z = g.sample_latent(n, torch.Generator().manual_seed(seed))
-    with torch.no_grad():
-        for part in z.split(256):
-            yield to_uint8(g(part))
+    return (to_uint8(part) for part in drawn(run.generator(), n, seed))
 
 
 def picked(data: Any, n: int, seed: int) -> Iterator[Tensor]:

@@ -189,7 +189,7 @@ def to_safetensors(
     """
     from safetensors.torch import load_file
 
-    from ganlab.runs import save_generator
+    from ganlab.stored import save_generator
 
     path, generator = Path(path), generator.eval()
     path.parent.mkdir(parents=True, exist_ok=True)

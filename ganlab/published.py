@@ -18,7 +18,7 @@ from torch import nn
 
 from ganlab.errors import GanlabError, unknown
 from ganlab.recipes import Recipe
-from ganlab.runs import read_generator
+from ganlab.stored import read_generator
 
 WEIGHTS, RESULTS = "generator.safetensors", "results.json"
 

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import json
 import os
-import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +13,13 @@ import torch
 from torch import Tensor, nn
 
 from ganlab import checkpoint, plots, ranks
-from ganlab.build import build, networks, precision, source
+from ganlab.build import build, source
 from ganlab.callbacks import TRACKERS, Callback, read_log, write_samples
 from ganlab.errors import CheckpointError, DataError, GanlabError
+from ganlab.models.latent import drawn
 from ganlab.recipes import Recipe, recipe
-from ganlab.scoring import score
+from ganlab.scoring import obeyed, score
+from ganlab.stored import provenance, read_generator, save_generator
 from ganlab.trainer import Trainer
 
 
@@ -84,22 +84,34 @@ class Run:
             self._generator = read_generator(path, self.recipe, tuple(self.about["shape"]))
         return self._generator
 
-    def sample(self, n: int = 64, seed: int = 0) -> Tensor:
-        """(n, C, H, W) in [-1, 1], or (n, d) points; the same for the same seed."""
-        g = self.generator()
-        z = g.sample_latent(n, torch.Generator().manual_seed(seed))  # type: ignore[operator]
-        with torch.no_grad():
-            return torch.cat([g(part) for part in z.split(256)])
+    def sample(self, n: int = 64, seed: int = 0, labels: int | Tensor | None = None) -> Tensor:
+        """(n, C, H, W) in [-1, 1], or (n, d) points; the same for the same seed.
+
+        Args:
+            n, seed: how many, and of which latent vectors.
+            labels: of a conditional generator, see `ganlab.models.latent.drawn`.
+        """
+        return torch.cat(list(drawn(self.generator(), n, seed, labels)))
 
     def grid(self, n: int = 64, seed: int = 0, columns: int = 8) -> Any:
-        """A figure of samples."""
+        """A figure of samples; of a conditional generator all classes in turn."""
         if self.recipe.points:
             data = source(self.recipe)
             real = data.sample(1000, generator=torch.Generator().manual_seed(0))
             return plots.points(real, self.sample(1000, seed)).figure
-        return plots.grid(self.sample(n, seed), columns)
+        return plots.grid(self.sample(n, seed, self._in_turn(n)), columns)
 
-    def grid_file(self, path: Path | None = None, n: int = 64, seed: int = 0) -> Path:
+    def _in_turn(self, n: int) -> Tensor | None:
+        classes = self.recipe.classes
+        return torch.arange(n) % classes if classes else None
+
+    def grid_file(
+        self,
+        path: Path | None = None,
+        n: int = 64,
+        seed: int = 0,
+        labels: int | Tensor | None = None,
+    ) -> Path:
         """Write a grid of samples as a PNG (default `grid.png` in the folder); returns its path."""
         real = (
             source(self.recipe).sample(1000, generator=torch.Generator().manual_seed(0))
@@ -107,7 +119,9 @@ class Run:
             else None
         )
         count = 1000 if self.recipe.points else n
-        return write_samples(self.sample(count, seed), path or self.folder / "grid.png", real)
+        labels = self._in_turn(count) if labels is None else labels
+        pictures = self.sample(count, seed, labels)
+        return write_samples(pictures, path or self.folder / "grid.png", real)
 
     def evaluate(self, seed: int = 0, n: int = 5000, data: Any = None) -> dict[str, Any]:
         """Score the generator and write `scores.json`; returns the scores.
@@ -115,6 +129,7 @@ class Run:
         Pictures: Fréchet distance in the features of a classifier of this data, with the real
         data's own (real against real, same numbers of pictures) beside it as the floor. Points:
         modes found, share of good samples and reverse KL, with those of exact samples beside.
+        Conditional: also how often the classifier reads the class that was asked for.
 
         Args:
             seed: of latent vectors and of the choice of real pictures.
@@ -123,6 +138,8 @@ class Run:
         """
         data = data if data is not None else source(self.recipe)
         scores = score(self.sample, data, self.recipe.points, n, seed)
+        if self.recipe.classes:
+            scores["obeyed"] = obeyed(self.sample, data, scores["n"], seed)
         scores |= {"recipe": self.recipe.name, "step": self.step}
         _write_json(self.folder / "scores.json", scores)
         return scores
@@ -218,62 +235,6 @@ def train(
             run.evaluate(data=data)
     ranks.barrier()
     return run
-
-
-def save_generator(
-    network: nn.Module, path: Path, half: bool = False, about: Mapping[str, str] | None = None
-) -> Path:
-    """Write a network's weights as safetensors, with `about` as the file's metadata; `half` stores
-    them in 16 bits."""
-    from safetensors.torch import save
-
-    state = {}
-    for key, tensor in network.state_dict().items():
-        tensor = tensor.detach().cpu().contiguous()
-        state[key] = tensor.half() if half and tensor.is_floating_point() else tensor
-    partial = path.with_suffix(".partial")
-    partial.write_bytes(save(state, dict(about) if about else None))
-    os.replace(partial, path)
-    return path
-
-
-def read_generator(path: Path, plan: Recipe, shape: tuple[int, ...]) -> nn.Module:
-    """The recipe's generator with the weights that `save_generator` wrote, as in `Run.generator`.
-
-    Args:
-        path: of the file.
-        plan: what trained it.
-        shape: (C, H, W) of the pictures, or (d,) of the points.
-    """
-    from safetensors.torch import load_file
-
-    network, _ = networks(plan, shape)
-    state = load_file(path)
-    network.load_state_dict(
-        {k: v.float() if v.is_floating_point() else v for k, v in state.items()}
-    )
-    return network.eval().requires_grad_(False)
-
-
-def provenance(plan: Recipe, data: Any, device: torch.device, world: int = 1) -> dict[str, Any]:
-    """Where, with what and on what a run was made: what a reader needs to repeat it."""
-    import ganlab
-
-    name = torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
-    return {
-        "date": time.strftime("%Y-%m-%d"),
-        "device": name,
-        "threads": torch.get_num_threads(),
-        "world": world,
-        "torch": torch.__version__,
-        "ganlab": ganlab.__version__,
-        "precision": precision(plan, device),
-        "shape": [data.dim] if plan.points else list(data.shape),
-        "data": data.name,
-        "count": None if plan.points else len(data),
-        "note": getattr(data, "note", ""),
-        "recipe_sha256": hashlib.sha256(plan.to_json().encode()).hexdigest()[:16],
-    }
 
 
 def _folder(plan: Recipe, out: str | Path | None, resume: bool) -> Path:

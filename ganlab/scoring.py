@@ -119,6 +119,20 @@ def _count(fake: Tensor, real: Tensor, judge: StackJudge, samples: int) -> dict[
     }
 
 
+def obeyed(sample: Any, data: Any, n: int = 5000, seed: int = 0) -> float:
+    """Share of samples in which the classifier of the data reads the class that was asked for.
+
+    Args:
+        sample: `sample(n, seed, labels)` gives n pictures of these classes.
+        data: an `ImageSet` with labels; its classes are asked for in turn.
+        n, seed: of the samples.
+    """
+    judge: Any = learned(data)[0]
+    labels = torch.arange(n) % len(data.classes)
+    read = judge.predict(to_uint8(sample(n, seed, labels))).argmax(1)
+    return round(float((read == labels).double().mean()), 4)
+
+
 def compare(*scores: dict[str, Any]) -> None:
     """Check that scores may stand in one table; return nothing if they may.
 
@@ -148,7 +162,7 @@ def verdict(scores: dict[str, Any]) -> str:
             f" (exact samples: {scores['real_found']} and {scores['real_good']:.1%}),"
             f" reverse KL {scores['reverse_kl']:.3f}, n = {scores['n']}"
         )
-    counted = ""
+    counted = f"; {scores['obeyed']:.1%} of the asked class" if "obeyed" in scores else ""
     if "modes" in scores:
         counted = (
             f"; {scores['found']} of {scores['modes']} modes found, reverse KL"

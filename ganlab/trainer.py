@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import signal
 import threading
 import time
@@ -34,7 +32,7 @@ class Trainer:
         checkpoint_every: rounds between checkpoints; 0 for one at the end only.
         callbacks: run on rank 0 beside the JSON log, which is always written.
         identity: what a checkpoint must match to be resumed; a flat dict of plain values, which
-            the checkpoint carries together with its hash.
+            the checkpoint carries.
         samples: pictures a grid.
         ideal: time the needed passes first, and log the share of the ideal that is reached.
     """
@@ -209,7 +207,6 @@ class Trainer:
         """Everything that decides the rest of the run."""
         state = {
             "identity": self.identity,
-            "hash": fingerprint(self.identity),
             "step": self.step,
             "seconds": self.seconds,
             "game": self.game.state_dict(),
@@ -235,8 +232,8 @@ class Trainer:
         if path is None:
             return
         state = checkpoint.read(path)
-        if state["hash"] != fingerprint(self.identity):
-            differing = differences(state["identity"], self.identity)
+        differing = differences(state["identity"], self.identity)
+        if differing:
             raise CheckpointError(
                 f"{path} was made by another recipe: {'; '.join(differing)}; restore these fields"
                 " or start a new run with --out"
@@ -276,16 +273,14 @@ class Trainer:
         return bool(flag > 0)
 
 
-def fingerprint(identity: dict[str, Any]) -> str:
-    """Short SHA-256 of an identity, the same for equal fields in any order."""
-    text = json.dumps(identity, sort_keys=True, default=str)
-    return hashlib.sha256(text.encode()).hexdigest()[:12]
-
-
 def differences(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
-    """What differs between two identities, field by field, for people."""
+    """What differs between two identities, field by field, for people.
+
+    A field that is off (0, "", empty) and one that is not there are the same: a checkpoint stays
+    good when recipes learn a new field.
+    """
     return [
         f"{key} was {old.get(key)!r}, now {new.get(key)!r}"
         for key in sorted(old.keys() | new.keys())
-        if old.get(key) != new.get(key)
+        if (old.get(key) or None) != (new.get(key) or None)
     ]

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 import ganlab
-from ganlab import published, runs
+from ganlab import published, stored
 from ganlab.build import networks
 from ganlab.errors import GanlabError
 from ganlab.recipes import recipe
@@ -22,9 +22,9 @@ def shelf(tmp_path, monkeypatch):
     g, _ = networks(plan, (3, 16, 16))
     folder = tmp_path / "tiny"
     folder.mkdir()
-    runs.save_generator(g, folder / "generator.safetensors", half=True)
-    stored = {"recipe": json.loads(plan.to_json()), "shape": [3, 16, 16], "seeds": [0]}
-    (folder / "results.json").write_text(json.dumps(stored))
+    stored.save_generator(g, folder / "generator.safetensors", half=True)
+    facts = {"recipe": json.loads(plan.to_json()), "shape": [3, 16, 16], "seeds": [0]}
+    (folder / "results.json").write_text(json.dumps(facts))
     (tmp_path / "table").mkdir()  # a result without a generator
     monkeypatch.setenv("GANLAB_RESULTS", str(tmp_path))
     return g.eval()

@@ -183,7 +183,7 @@ def test_checkpoints_are_kept_two_and_refuse_damage(world, tmp_path):
     assert [p.name for p in found] == ["step-00000020.pt", "step-00000024.pt"]
     state = checkpoint.read(found[-1])
     assert state["format"] == checkpoint.FORMAT
-    assert len(state["hash"]) == 12
+    assert state["identity"]["batch"] == 8
     data = found[-1].read_bytes()
     found[-1].write_bytes(data[: len(data) // 2])
     with pytest.raises(CheckpointError, match="is damaged"):
@@ -271,6 +271,9 @@ def test_a_log_cut_short_by_a_kill_is_read(tmp_path):
 
 def test_differences_are_named():
     assert differences({"a": 1, "b": 2}, {"a": 1, "b": 3}) == ["b was 2, now 3"]
+    # A field that came later and is off changes nothing; one that is on does.
+    assert differences({"a": 1}, {"a": 1, "new": 0, "newer": {}}) == []
+    assert differences({"a": 1}, {"a": 1, "new": 5}) == ["new was None, now 5"]
 
 
 RANKS = """

@@ -32,6 +32,10 @@ class Stream:
         rank, world: this process among all of them.
         resident: keep the whole set on the device; by default if it is not memory-mapped.
         workers: of the DataLoader when the set is not resident.
+        labelled: give (pictures, labels) in place of pictures, labels (B,) of class numbers.
+
+    Raises:
+        DataError: the batch does not fit, or there are no labels to give.
     """
 
     def __init__(
@@ -45,6 +49,7 @@ class Stream:
         world: int = 1,
         resident: bool | None = None,
         workers: int = 2,
+        labelled: bool = False,
     ) -> None:
         if batch_size < 1:
             raise DataError(f"batch size must be at least 1, not {batch_size}")
@@ -56,6 +61,10 @@ class Stream:
         self.epoch, self.position = -1, 0
         self._permutation = torch.empty(0, dtype=torch.long)
         self._loader: Any = None
+        labels: Any = getattr(source, "labels", None)
+        if labelled and labels is None:
+            raise DataError(f"{getattr(source, 'name', 'this set')} has no labels to give")
+        self._labels = labels.to(self.device) if labelled else None
         if self.fresh:
             return
         images = source if torch.is_tensor(source) else source.images
@@ -77,8 +86,11 @@ class Stream:
         """Passes over the data that are complete."""
         return max(self.epoch, 0)
 
-    def __next__(self) -> torch.Tensor:
-        """The next batch: (B, C, H, W) or (B, d), float32 in [-1, 1] for pictures."""
+    def __next__(self) -> Any:
+        """The next batch: (B, C, H, W) or (B, d), float32 in [-1, 1] for pictures.
+
+        With `labelled` a pair of it and (B,) int64.
+        """
         total = self.batch_size * self.world
         mine = slice(self.rank * self.batch_size, (self.rank + 1) * self.batch_size)
         if self.fresh:
@@ -95,7 +107,8 @@ class Stream:
             batch = self._images[index.to(self.device)]
         else:
             batch = self._read(index).to(self.device, non_blocking=True)
-        return self._prepare(batch, mirrored)
+        batch = self._prepare(batch, mirrored)
+        return batch if self._labels is None else (batch, self._labels[index.to(self.device)])
 
     def _prepare(self, batch: torch.Tensor, mirrored: torch.Tensor | None) -> torch.Tensor:
         if batch.dtype == torch.uint8:

@@ -20,11 +20,11 @@ from ganlab import ranks
 from ganlab.ada import AdaptiveP
 from ganlab.augment import InstanceNoise, Transform
 from ganlab.errors import RecipeError
+from ganlab.game.base import Batch, Game, told
 from ganlab.game.player import Player
-from ganlab.game.tricks import Pool, flip_labels, histogram, joined, top, total_of, unrolled
+from ganlab.game.tricks import Pool, flip_labels, joined, top, total_of, unrolled
 from ganlab.game.whole import WholeStep
 from ganlab.losses import Objective
-from ganlab.models.growing import Growing
 from ganlab.models.layers import MinibatchDiscrimination, MinibatchStd
 from ganlab.penalties import Judged, Penalty
 
@@ -32,20 +32,20 @@ from ganlab.penalties import Judged, Penalty
 MIXING = (nn.modules.batchnorm._BatchNorm, MinibatchStd, MinibatchDiscrimination)
 
 
-class AdversarialGame:
+class AdversarialGame(Game):
     """The game of Goodfellow et al. (2014), Algorithm 1, for any pair of networks.
 
+    With classes each generated picture is asked to be of the class of a real one, in both steps.
+
     Args:
-        generator: its network has `latent` and `sample_latent(n, generator)`.
-        discriminator: its network maps a batch to logits (B,).
+        generator, discriminator: see `Game`.
         objective: what each minimises.
         d_steps: discriminator steps per generator step (k in Algorithm 1).
         g_steps: generator steps per round.
         share_forward: use one generator forward for both steps. The generator then answers
             the discriminator that it has just trained, on the same pictures.
         accumulate: split each batch into this many parts and add up their gradients.
-        precision: "fp32" or "bf16" (autocast; weights and optimiser stay fp32).
-        seed: of the latent vectors.
+        precision, seed: see `Game`.
         penalties: added to the loss of the side that each names.
         clip: bound on D's weights after each of its steps; 0 for none.
         augment: what D sees in place of a picture, in both steps (`ganlab.augment`).
@@ -61,9 +61,6 @@ class AdversarialGame:
 
     Raises:
         RecipeError: parts that do not go together.
-
-    The random state of the latent vectors belongs to the game and is part of its state. Ranks
-    draw the same global batch of latent vectors and take their own part.
     """
 
     def __init__(
@@ -90,21 +87,15 @@ class AdversarialGame:
         whole: WholeStep | None = None,
         one_pass: bool = True,
     ) -> None:
-        self.generator, self.discriminator = generator, discriminator
+        super().__init__(generator, discriminator, precision, seed)
         self.objective, self.d_steps, self.accumulate = objective, d_steps, accumulate
-        self.g_steps, self.share_forward, self.precision = g_steps, share_forward, precision
-        self.device = next(generator.network.parameters()).device
-        self.noise = torch.Generator(self.device).manual_seed(seed)
-        self.logits: tuple[Tensor, Tensor] | None = None
+        self.g_steps, self.share_forward = g_steps, share_forward
         self.penalties, self.clip, self.augment = tuple(penalties), clip, augment
         self.label_flip, self.top_k, self.unroll = label_flip, top_k, unroll
         self.instance_noise = InstanceNoise(instance_noise) if instance_noise else None
         self.adaptive = augment if isinstance(augment, AdaptiveP) else None
         self.pool = Pool(pool, self.noise) if pool else None
-        self.horizon, self.rounds, self.whole = horizon, 0, whole
-        self.images = 0  # real ones shown, on all ranks: what networks grow by
-        nets = [generator.network, generator.best, discriminator.network]
-        self._growing = [n for n in dict.fromkeys(nets) if isinstance(n, Growing) and n.growing]
+        self.horizon, self.whole = horizon, whole
         layers = list(discriminator.network.modules())
         self._joint = one_pass and not any(isinstance(m, MIXING) for m in layers)
         self._cached = any(parametrize.is_parametrized(m) for m in layers)
@@ -112,28 +103,15 @@ class AdversarialGame:
             raise RecipeError("unroll: not with penalties, which the unrolled steps leave out")
         if whole is not None and label_flip:
             raise RecipeError("label_flip: not with penalties that are compiled")
-
-    @property
-    def players(self) -> tuple[Player, ...]:
-        """Both sides, in the order of their steps."""
-        return self.discriminator, self.generator
-
-    def latent(self, n: int) -> Tensor:
-        """(n, latent) for this rank, from the game's own random state."""
-        world, rank = ranks.size(), ranks.rank()
-        z = self.generator.network.sample_latent(n * world, self.noise)  # type: ignore[operator]
-        return z[rank * n : (rank + 1) * n]
-
-    def _autocast(self) -> Any:
-        if self.precision == "bf16":
-            return torch.autocast(self.device.type, torch.bfloat16)
-        return nullcontext()
+        for name, used in (("unroll", unroll), ("pool", pool), ("compile with penalties", whole)):
+            if self.classes and used:
+                raise RecipeError(f"{name}: not with classes, which it does not pass on")
 
     def _pass(self) -> Any:
         """Around D's passes of a step: normalised weights are computed once in it."""
         return parametrize.cached() if self._cached else nullcontext()
 
-    def round(self, stream: Iterator[Tensor]) -> dict[str, Tensor]:
+    def round(self, stream: Iterator[Batch]) -> dict[str, Tensor]:
         """Play one round on batches from `stream`.
 
         Returns:
@@ -141,13 +119,9 @@ class AdversarialGame:
             σ(logit) on real and generated pictures, `d_real` and `d_fake`; with adaptive
             augmentation its probability, `ada_p`.
         """
-        for network in (self.generator.network, self.discriminator.network):
-            if not network.training:
-                network.train()
-        for network in self._growing:
-            network.grow(self.images)
+        self.ready()
         for i in range(self.d_steps):
-            real = self.shown(next(stream))
+            real = self.take(stream)
             fakes = self._fakes(len(real), keep_graph=self.share_forward and i == self.d_steps - 1)
             report = self._d_step(real, fakes)
         for i in range(self.g_steps):
@@ -158,14 +132,9 @@ class AdversarialGame:
 
     def _fakes(self, n: int, keep_graph: bool) -> list[Tensor]:
         """Generated pictures for a batch of n, one part per accumulation."""
-        z = self.latent(n)
+        z, g = self.latent(n).chunk(self.accumulate), self.generator.network
         with torch.set_grad_enabled(keep_graph), self._autocast():
-            return [self.generator.network(part) for part in z.chunk(self.accumulate)]
-
-    def shown(self, real: Tensor) -> Tensor:
-        """Real pictures as the phase of growing networks shows them."""
-        network = self.discriminator.network
-        return network.shown(real) if isinstance(network, Growing) else real
+            return [told(g, y)(part) for part, y in zip(z, self.parts(len(z)), strict=True)]
 
     def seen(self, x: Tensor) -> Tensor:
         """What D is shown in place of `x`: augmented, with instance noise."""
@@ -175,18 +144,29 @@ class AdversarialGame:
             x = self.instance_noise(x, self.rounds / self.horizon)
         return x
 
-    def judge(self, real: Tensor, fake: Tensor, due: Sequence[Penalty] = ()) -> Judged:
-        """D's logits of two batches, with what the penalties `due` need to differentiate."""
+    def judge(
+        self,
+        real: Tensor,
+        fake: Tensor,
+        due: Sequence[Penalty] = (),
+        labels: Tensor | None = None,
+    ) -> Judged:
+        """D's logits of two batches, with what the penalties `due` need to differentiate.
+
+        `labels` (B,) are the classes of both batches.
+        """
         network = self.discriminator.network
         needs = frozenset[str]().union(*(p.needs for p in due))
         real = real.detach().requires_grad_("real" in needs)
         fake = fake.detach().requires_grad_("generated" in needs)
         with self._autocast():
             if self._joint and not needs:
-                a_real, a_fake = network(torch.cat([real, fake.to(real.dtype)])).float().chunk(2)
+                both = told(network, None if labels is None else torch.cat([labels, labels]))
+                a_real, a_fake = both(torch.cat([real, fake.to(real.dtype)])).float().chunk(2)
             else:
-                a_real, a_fake = network(real).float(), network(fake).float()
-        return Judged(network, real, fake, a_real, a_fake)
+                each = told(network, labels)
+                a_real, a_fake = each(real).float(), each(fake).float()
+        return Judged(network, real, fake, a_real, a_fake, labels=labels)
 
     def d_objective(self, judged: Judged, due: Sequence[Penalty] = ()) -> Tensor:
         """D's loss and the penalties due."""
@@ -200,14 +180,19 @@ class AdversarialGame:
         return loss
 
     def _d_gradients(
-        self, real: Tensor, fake: Tensor, due: Sequence[Penalty], share: float
+        self,
+        real: Tensor,
+        fake: Tensor,
+        due: Sequence[Penalty],
+        share: float,
+        labels: Tensor | None,
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Add the gradients of a part of the batch; its loss and logits, without a graph."""
         if self.whole is not None:
             with self._autocast():
                 return self.whole(real, fake, due, share)
         with self._pass():
-            judged = self.judge(real, fake, due)
+            judged = self.judge(real, fake, due, labels)
             loss = self.d_objective(judged, due)
         # Towards the weights alone: pictures that a penalty differentiates need no gradient.
         (loss * share if share < 1 else loss).backward(inputs=self.discriminator.weights)
@@ -217,10 +202,10 @@ class AdversarialGame:
         due = [p for p in self.penalties if p.side == "d" and p.due(self.discriminator.steps)]
         parts = real.chunk(self.accumulate)
         total, on_real, on_fake = [], [], []
-        for x, fake in zip(parts, fakes, strict=True):
+        for x, fake, y in zip(parts, fakes, self.parts(len(parts)), strict=True):
             fake = self.pool(fake) if self.pool is not None else fake.detach()
             share = len(x) / len(real)
-            loss, a_real, a_fake = self._d_gradients(self.seen(x), self.seen(fake), due, share)
+            loss, a_real, a_fake = self._d_gradients(self.seen(x), self.seen(fake), due, share, y)
             total.append(loss * share)
             on_real.append(a_real)
             on_fake.append(a_fake)
@@ -241,12 +226,13 @@ class AdversarialGame:
         if fakes is None:
             latents = self.latent(len(real)).chunk(self.accumulate)
         total = []
-        for i, x in enumerate(parts):
+        for i, (x, y) in enumerate(zip(parts, self.parts(len(parts)), strict=True)):
             with self._autocast():
-                fake = self.seen(fakes[i] if fakes else self.generator.network(latents[i]))
+                g = told(self.generator.network, y)
+                fake = self.seen(fakes[i] if fakes else g(latents[i]))
             ahead = self._look_ahead(x, fake) if self.unroll else None
             with self.discriminator.frozen():
-                loss = self._g_objective(x, fake, due, ahead)
+                loss = self._g_objective(x, fake, due, ahead, y)
                 share = len(x) / len(real)
                 (loss * share if len(parts) > 1 else loss).backward()
             total.append(loss.detach() * share)
@@ -261,21 +247,23 @@ class AdversarialGame:
         fake: Tensor,
         due: Sequence[Penalty],
         weights: dict[str, Tensor] | None,
+        labels: Tensor | None,
     ) -> Tensor:
         """G's loss and the penalties due; `weights` are D's after unrolling."""
         network: Any = self.discriminator.network
-        a_real = None
+        each, a_real = told(network, labels), None
         with self._autocast(), self._pass():
             if weights is None:
-                a_fake = network(fake).float()
+                a_fake = each(fake).float()
             else:
                 a_fake = torch.func.functional_call(network, weights, (fake,)).float()
             if self.objective.needs_real or due:
                 real = self.seen(real)
             if self.objective.needs_real:
                 with torch.no_grad():
-                    a_real = network(real).float()
-        judged = Judged(network, real, fake, a_fake, a_fake, learner=self.generator.network)
+                    a_real = each(real).float()
+        g = self.generator.network
+        judged = Judged(network, real, fake, a_fake, a_fake, learner=g, labels=labels)
         if self.top_k < 1:
             share = 1 - (1 - self.top_k) * min(1.0, self.rounds / self.horizon)
             a_fake, a_real = top(a_fake, a_real, share)
@@ -297,25 +285,9 @@ class AdversarialGame:
 
         return unrolled(d.network, d.optimizer, d.steps, loss_of, self.unroll)
 
-    @torch.no_grad()
-    def sample(self, z: Tensor) -> Tensor:
-        """Pictures or points for latent vectors `z`, by the averaged generator in eval mode."""
-        network = self.generator.best
-        was_training = network.training
-        network.eval()
-        x = torch.cat([network(part) for part in z.split(256)])
-        network.train(was_training)
-        return x
-
-    def confidence(self, bins: int = 20) -> dict[str, list[float]]:
-        """Histogram of D on the last batch, real and generated: shares over `bins` of [0, 1]."""
-        return {} if self.logits is None else histogram(*self.logits, bins)
-
     def state_dict(self) -> dict[str, Any]:
-        """Both players and the random state of the latent vectors."""
-        state: dict[str, Any] = {player.name: player.state_dict() for player in self.players}
-        state["noise"] = self.noise.get_state()
-        state["rounds"], state["images"] = self.rounds, self.images
+        """The game's state with that of its penalties, pool and augmentation."""
+        state = super().state_dict()
         state["penalties"] = [p.state_dict() for p in self.penalties]
         if self.pool is not None:
             state["pool"] = self.pool.state_dict()
@@ -325,10 +297,7 @@ class AdversarialGame:
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Restore `state_dict`."""
-        for player in self.players:
-            player.load_state_dict(state[player.name])
-        self.noise.set_state(state["noise"].cpu())
-        self.rounds, self.images = state["rounds"], state.get("images", 0)
+        super().load_state_dict(state)
         for p, of_p in zip(self.penalties, state["penalties"], strict=True):
             p.load_state_dict(of_p)
         if self.pool is not None:

@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 
 from ganlab.game.adversarial import AdversarialGame
+from ganlab.game.base import Batch, parted, told
 from ganlab.penalties import Judged, Penalty
 from ganlab.penalties.path_length import PathLength
 
@@ -35,34 +36,37 @@ class Pass:
     times: float
 
 
-def needed_passes(game: AdversarialGame, real: Tensor) -> dict[str, Pass]:
+def needed_passes(game: AdversarialGame, batch: Batch) -> dict[str, Pass]:
     """The passes of one round on copies of the networks, by name.
 
     Args:
         game: as it will be played.
-        real: one batch, (B, ...).
+        batch: one of the stream's, (B, ...), with its labels where there are any.
 
     Of the generator's penalties path length is counted, the only one with a pass of its own.
     """
+    real, labels = parted(batch)
     real = game.shown(real)
-    g = copy.deepcopy(game.generator.network).train()
-    d = copy.deepcopy(game.discriminator.network).train()
-    z = g.sample_latent(len(real), torch.Generator().manual_seed(0))  # type: ignore[operator]
+    generator = copy.deepcopy(game.generator.network).train()
+    network = copy.deepcopy(game.discriminator.network).train()
+    g, d = told(generator, labels), told(network, labels)
+    z = generator.sample_latent(len(real), torch.Generator().manual_seed(0))  # type: ignore
     z = z.to(real.device)
     with torch.no_grad(), game._autocast():
         fake = g(z).detach()
     cotangent = fake.clone()
-    frozen = copy.deepcopy(d).requires_grad_(False)
+    still = copy.deepcopy(network).requires_grad_(False)
+    frozen = told(still, labels)
     # Networks that grow do not use all of them yet.
-    parameters_d, parameters_g = list(d.parameters()), list(g.parameters())
+    parameters_d, parameters_g = list(network.parameters()), list(generator.parameters())
 
     def generate() -> None:
         with torch.no_grad(), game._autocast():
             g(z)
 
-    def judge(x: Tensor) -> object:
+    def judge(x: Tensor, judged: Callable[..., Tensor] = d) -> object:
         with game._autocast():
-            logits = d(x)
+            logits = judged(x)
         return torch.autograd.grad(logits.float().mean(), parameters_d, allow_unused=True)
 
     def create() -> object:
@@ -78,18 +82,18 @@ def needed_passes(game: AdversarialGame, real: Tensor) -> dict[str, Pass]:
 
     twin = copy.copy(game)  # the same rules, played on the copies
     twin.discriminator = copy.copy(game.discriminator)
-    twin.discriminator.network = d
+    twin.discriminator.network = network
     twin.penalties = tuple(copy.deepcopy(p) for p in game.penalties)
 
     def penalised(due: list[Penalty]) -> object:
         with twin._pass():
-            judged = twin.judge(real, fake, due)
+            judged = twin.judge(real, fake, due, labels)
             loss = twin.d_objective(judged, due)
         return torch.autograd.grad(loss, parameters_d, allow_unused=True)
 
     def lengthened(p: PathLength) -> object:
         with game._autocast():
-            loss = p(Judged(frozen, real, fake, fake, fake, learner=g))
+            loss = p(Judged(still, real, fake, fake, fake, learner=generator))
         return torch.autograd.grad(loss, parameters_g, allow_unused=True)
 
     passes: dict[str, Pass] = {}
@@ -111,7 +115,8 @@ def needed_passes(game: AdversarialGame, real: Tensor) -> dict[str, Pass]:
         need("d penalised", partial(penalised, always), rest)
     elif game._joint:
         both = torch.cat([real, fake.to(real.dtype)])
-        need("d real and generated", lambda: judge(both), rest)
+        twice = told(network, None if labels is None else torch.cat([labels, labels]))
+        need("d real and generated", lambda: judge(both, twice), rest)
     else:
         need("d real", lambda: judge(real), rest)
         need("d generated", lambda: judge(fake), rest)
@@ -137,16 +142,16 @@ def _update(
     return twin.step
 
 
-def ideal_seconds(game: AdversarialGame, real: Tensor, repeats: int = 5) -> float:
+def ideal_seconds(game: AdversarialGame, batch: Batch, repeats: int = 5) -> float:
     """Seconds that the passes of one round take when each is timed alone (medians, summed)."""
-    return sum(seconds(game, real, repeats).values())
+    return sum(seconds(game, batch, repeats).values())
 
 
-def seconds(game: AdversarialGame, real: Tensor, repeats: int = 5) -> dict[str, float]:
+def seconds(game: AdversarialGame, batch: Batch, repeats: int = 5) -> dict[str, float]:
     """name -> seconds a round spends in that pass on average, each timed alone (medians)."""
-    cuda = [real.device] if real.device.type == "cuda" else []
-    with torch.random.fork_rng(devices=cuda):
-        return _time(needed_passes(game, real), real.device, repeats)
+    device = parted(batch)[0].device
+    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+        return _time(needed_passes(game, batch), device, repeats)
 
 
 def _time(passes: dict[str, Pass], device: torch.device, repeats: int) -> dict[str, float]:

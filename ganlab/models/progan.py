@@ -25,6 +25,7 @@ from ganlab.models.fir import blurring
 from ganlab.models.growing import Growing, doubled, halved
 from ganlab.models.latent import NormalLatent
 from ganlab.models.layers import MinibatchStd
+from ganlab.models.style_layers import Mapping, projected
 
 
 class GeneratorBlock(nn.Module):
@@ -113,6 +114,7 @@ class Discriminator(Growing):
         group: samples per group of the minibatch standard deviation.
         blur: filter with [1, 2, 1] before halving (Karras et al. 2019, Sec. 2).
         growing, first, hold, fade: as in `Generator`.
+        classes: with more than 0 the logit is a projection, as in the later families.
 
     Raises:
         RecipeError: the size or the phases do not fit.
@@ -130,6 +132,7 @@ class Discriminator(Growing):
         first: int = 4,
         hold: int = 600_000,
         fade: int = 600_000,
+        classes: int = 0,
     ) -> None:
         super().__init__(size, channels, growing, first, hold, fade)
         wide = widths(size, channel_base, channel_max)
@@ -139,7 +142,9 @@ class Discriminator(Growing):
         self.statistic = MinibatchStd(group)
         self.last = EqualConv2d(wide[0] + 1, wide[0])
         self.dense = EqualLinear(wide[0] * 16, wide[0], math.sqrt(2))
-        self.head = EqualLinear(wide[0], 1)
+        self.classes = classes
+        self.head = EqualLinear(wide[0], wide[0] if classes else 1)
+        self.condition = Mapping(0, wide[0], 8, classes) if classes else None
 
     def features(self, x: Tensor) -> Tensor:
         """(B, C, n, n) -> (B, channels at 4x4): what the last linear map reads.
@@ -157,6 +162,10 @@ class Discriminator(Growing):
         h = active(self.last(self.statistic(h)))
         return active(self.dense(h.flatten(1)))
 
-    def forward(self, x: Tensor) -> Tensor:
-        """(B, C, n, n) -> (B,) logits."""
-        return self.head(self.features(x)).flatten()
+    def forward(self, x: Tensor, labels: Tensor | None = None) -> Tensor:
+        """(B, C, n, n), and (B,) class numbers of a conditional network -> (B,) logits.
+
+        Raises:
+            RecipeError: labels are missing, or there are no classes.
+        """
+        return projected(self.features(x), self.head, self.condition, labels)

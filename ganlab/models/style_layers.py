@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from itertools import pairwise
 
@@ -11,7 +12,7 @@ from torch import Tensor, nn
 
 from ganlab.errors import RecipeError
 from ganlab.models.equalized import HE, EqualLinear, active, full_precision, pixel_norm
-from ganlab.models.latent import NormalLatent
+from ganlab.models.latent import Classes, NormalLatent
 
 NOISE = ("random", "fixed", "none")
 
@@ -81,6 +82,32 @@ class Mapping(nn.Module):
         return x
 
 
+def projected(
+    h: Tensor, head: nn.Module, condition: Mapping | None, labels: Tensor | None
+) -> Tensor:
+    """Features (B, F) to logits (B,); with classes the product with a mapped class embedding.
+
+    The product is divided by the square root of its length (Miyato and Koyama 2018; Karras et
+    al. 2020, ADA).
+
+    Args:
+        h: the features.
+        head: linear, to one number, or with classes to as many as `condition` gives.
+        condition: maps a class; None without classes.
+        labels: (B,) class numbers of a conditional discriminator.
+
+    Raises:
+        RecipeError: labels are missing, or there are no classes.
+    """
+    h = head(h)
+    if condition is None:
+        if labels is not None:
+            raise RecipeError("this discriminator has no classes: take the labels away")
+        return h.flatten()
+    c = condition(None, labels)
+    return (h * c.to(h.dtype)).sum(1) / math.sqrt(h.shape[1])
+
+
 class Noise(nn.Module):
     """x + strength · noise, with noise that all channels share (Karras et al. 2019, Sec. 2).
 
@@ -119,7 +146,9 @@ class Noise(nn.Module):
 
 
 class StyleGenerator(NormalLatent, nn.Module):
-    """What both generators do with w; they add `mapping`, the buffer `average`, `synthesis`.
+    """What both generators do with w.
+
+    They add `mapping`, `kinds`, the buffer `average` and `synthesis`.
 
     In training mode a share `mixing` of the samples takes its finer layers' styles from a
     second latent vector, from a layer on that is drawn at random (Karras et al. 2019, Sec. 3.1).
@@ -129,9 +158,15 @@ class StyleGenerator(NormalLatent, nn.Module):
     """
 
     mapping: Mapping
+    kinds: Classes | None
     average: Tensor
     mixing: float
     decay: float
+
+    @property
+    def classes(self) -> int:
+        """Of a conditional network; else 0."""
+        return self.mapping.classes
 
     @property
     def layers_used(self) -> int:

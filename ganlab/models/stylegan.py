@@ -28,6 +28,7 @@ from ganlab.models.equalized import (
 )
 from ganlab.models.fir import blurring
 from ganlab.models.growing import Growing, doubled
+from ganlab.models.latent import Classes
 from ganlab.models.style_layers import Mapping, Noise, NoiseInput, StyleGenerator
 
 
@@ -109,6 +110,7 @@ class Generator(StyleGenerator, Growing):
         super().__init__(size, channels, growing, first, hold, fade)
         self.latent, self.mixing, self.decay = latent, mixing, decay
         self.mapping = Mapping(latent, style, layers, classes, rate)
+        self.kinds = Classes(classes) if classes else None
         self.register_buffer("average", torch.zeros(style))
         wide_at = widths(size, channel_base, channel_max)
         self.start = nn.Parameter(torch.ones(wide_at[0], 4, 4))

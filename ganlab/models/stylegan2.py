@@ -25,9 +25,10 @@ from ganlab.models.equalized import (
     widths,
 )
 from ganlab.models.fir import before_strided, doubling, halving
+from ganlab.models.latent import Classes
 from ganlab.models.layers import MinibatchStd
 from ganlab.models.modulation import FORMS, Modulated
-from ganlab.models.style_layers import Mapping, Noise, NoiseInput, StyleGenerator
+from ganlab.models.style_layers import Mapping, Noise, NoiseInput, StyleGenerator, projected
 
 
 class StyledConv(nn.Module):
@@ -107,6 +108,7 @@ class Generator(StyleGenerator):
         self.size, self.channels, self.latent = size, channels, latent
         self.mixing, self.decay = mixing, decay
         self.mapping = Mapping(latent, style, layers, classes, rate, bias_gain=HE)
+        self.kinds = Classes(classes) if classes else None
         self.register_buffer("average", torch.zeros(style))
         count = stages(size)
         wide = widths(size, channel_base, channel_max)
@@ -167,8 +169,7 @@ class DiscriminatorBlock(nn.Module):
 class Discriminator(nn.Module):
     """A picture to one logit.
 
-    With classes the logit is a projection: the features' product with a mapped class embedding
-    over the square root of its length (Miyato and Koyama 2018; Karras et al. 2020, ADA).
+    With classes the logit is a projection, see `ganlab.models.style_layers.projected`.
 
     Args:
         size, channels, channel_base, channel_max: as in `Generator`.
@@ -221,10 +222,4 @@ class Discriminator(nn.Module):
         Raises:
             RecipeError: labels are missing, or there are no classes.
         """
-        h = self.head(self.features(x))
-        if self.condition is None:
-            if labels is not None:
-                raise RecipeError("this discriminator has no classes: take the labels away")
-            return h.flatten()
-        c = self.condition(None, labels)
-        return (h * c.to(h.dtype)).sum(1) / math.sqrt(h.shape[1])
+        return projected(self.features(x), self.head, self.condition, labels)

@@ -79,7 +79,7 @@ class Consistency(Penalty):
 
     def term(self, judged: Judged) -> Tensor:
         """Mean squared difference of the logits."""
-        other = judged.network(self.transformed(judged.real.detach()))
+        other = judged.judge(self.transformed(judged.real.detach()))
         return (judged.a_real - other.to(judged.a_real.dtype)).square().mean()
 
 

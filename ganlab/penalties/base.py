@@ -24,6 +24,7 @@ class Judged:
         a_real: (B,) logits of `real` with their graph.
         a_fake: (B,) logits of `fake` with their graph.
         learner: the network whose weights this step moves; None means `network`.
+        labels: (B,) class numbers of both batches, for a conditional discriminator.
     """
 
     network: nn.Module
@@ -32,7 +33,12 @@ class Judged:
     a_real: Tensor
     a_fake: Tensor
     learner: nn.Module | None = None
+    labels: Tensor | None = None
     _gradients: dict[str, Tensor] = field(default_factory=dict, repr=False)
+
+    def judge(self, x: Tensor) -> Tensor:
+        """Logits (B,) of another batch (B, ...) of the same classes, in a pass of its own."""
+        return self.network(x) if self.labels is None else self.network(x, labels=self.labels)
 
     def gradient(self, which: str) -> Tensor:
         """Each logit's gradient with respect to its own input, shaped as the input.

@@ -52,7 +52,7 @@ class GradientPenalty(Penalty):
             return self.of(judged.gradient(which)).mean()
         real, fake = judged.real.detach(), judged.fake.detach()
         x = self.points(real, fake.to(real.dtype)).requires_grad_()
-        return self.of(input_gradient(judged.network(x), x)).mean()
+        return self.of(input_gradient(judged.judge(x), x)).mean()
 
 
 class _AtInterpolates(GradientPenalty):

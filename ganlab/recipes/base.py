@@ -20,7 +20,7 @@ POSITIVE = (
     *("batch", "accumulate", "d_steps", "g_steps", "pack", "steps", "log_every", "samples"),
     *("g_lr", "d_lr", "ramp"),
 )
-NOT_NEGATIVE = ["clip", "half_life", "instance_noise", "label_flip", "pool", "unroll"]
+NOT_NEGATIVE = ["clip", "classes", "half_life", "instance_noise", "label_flip", "pool", "unroll"]
 CHOICES = {
     "network": ("dcgan", "mlp", "resnet", "modern", "progan", "stylegan", "stylegan2"),
     "schedule": ("constant", "linear", "cosine"),
@@ -42,6 +42,7 @@ class Recipe:
         data_options: of the picture set (`ganlab.data.load`), as {"characters": "0123456789"}.
         size, channels: of the pictures; None leaves the set's own.
         flip: mirror the pictures at random.
+        classes: of the data, told to both networks ("stylegan" and "stylegan2" can be); 0 for none.
         network: family of both networks: "dcgan", "mlp", "resnet", "modern", "progan",
             "stylegan" or "stylegan2".
         generator, discriminator: options of the networks (`ganlab.models`).
@@ -82,6 +83,7 @@ class Recipe:
     size: int | None = 32
     channels: int | None = None
     flip: bool = False
+    classes: int = 0
     network: str = "dcgan"
     generator: dict[str, Any] = field(default_factory=dict)
     discriminator: dict[str, Any] = field(default_factory=dict)
@@ -132,6 +134,8 @@ class Recipe:
                 raise RecipeError(f"{key}: " + unknown("choice", str(getattr(self, key)), allowed))
         if self.points and self.data_options:
             raise RecipeError(f"data_options: '{self.data}' takes none; they are for picture sets")
+        if self.classes and (self.points or self.pack > 1):
+            raise RecipeError("classes: for pictures that are judged one by one (pack=1)")
         if not self.label_flip < 0.5:
             raise RecipeError(f"label_flip must be below 0.5, not {self.label_flip}")
         if not 0 < self.top_k <= 1:

@@ -135,6 +135,14 @@ def recipes() -> list[Recipe]:
         for label, changes in _DATA.items():
             plan = _BASE.with_(name=f"{family}-{label}", about=about, **rules)
             made.append(plan.with_(**changes))
+    digits = next(r for r in made if r.name == "stylegan2-mnist")
+    made.append(
+        digits.with_(
+            name="stylegan2-mnist-classes",
+            about="digits of the class that is asked for (conditional StyleGAN2)",
+            classes=10,
+        )
+    )
     few = next(r for r in made if r.name == "stylegan2-emoji")
     made.append(
         few.with_(
