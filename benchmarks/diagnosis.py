@@ -24,10 +24,9 @@ from typing import Any
 
 import torch
 from diagnosis_rows import BASE, ROWS, Row, Twist
-from publish import commit
+from publish import machine
 from torch import Tensor
 
-import ganlab
 from ganlab import plots
 from ganlab.build import build
 from ganlab.data import load
@@ -193,12 +192,7 @@ def save(stored: dict[str, Any], seeds: int, data: ImageSet) -> dict[str, Any]:
     rows = {n: stored["rows"][n] for n in ROWS if n in stored["rows"]}
     runs = [r for e in rows.values() for w in ("broken", "mended") for r in e[w] or ()]
     result = {
-        "date": time.strftime("%Y-%m-%d"),
-        "commit": commit(),
-        "torch": torch.__version__,
-        "ganlab": ganlab.__version__,
-        "device": "cpu",
-        "threads": torch.get_num_threads(),
+        **machine(),
         "data": data.name,
         "recipe": json.loads(BASE.to_json()),
         "seeds": list(range(seeds)),

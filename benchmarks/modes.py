@@ -29,9 +29,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from publish import commit
+from publish import machine
 
-import ganlab
 from ganlab.game.ensemble import Many, train_many
 from ganlab.recipes import Recipe, recipe
 
@@ -205,12 +204,7 @@ def points(args: argparse.Namespace) -> None:
             rows[name] = entry(many, group, same) | {"cpu_seconds": round(cpu, 1)}
             rows = {n: rows[n] for n in table if n in rows}
             result = head | {
-                "date": time.strftime("%Y-%m-%d"),
-                "commit": commit(),
-                "torch": torch.__version__,
-                "ganlab": ganlab.__version__,
-                "device": "cpu",
-                "threads": torch.get_num_threads(),
+                **machine(),
                 "minutes": round(sum(r["seconds"] for r in rows.values()) / 60, 1),
                 "cpu_minutes": round(sum(r["cpu_seconds"] for r in rows.values()) / 60, 1),
                 "total": many.total,

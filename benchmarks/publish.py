@@ -22,9 +22,11 @@ import time
 from pathlib import Path
 from typing import Any
 
+import torch
 from PIL import Image
 from tables import NARROW, TABLES
 
+import ganlab
 from ganlab import plots, runs
 from ganlab.build import source
 from ganlab.errors import GanlabError
@@ -41,6 +43,18 @@ def commit() -> str:
     done = subprocess.run(["git", "describe", "--always", "--dirty"], cwd=ROOT, check=False,
                           capture_output=True, text=True)  # fmt: skip
     return done.stdout.strip() or "unknown"
+
+
+def machine() -> dict[str, Any]:
+    """When, by which code and where: of results that many small CPU runs make."""
+    return {
+        "date": time.strftime("%Y-%m-%d"),
+        "commit": commit(),
+        "torch": torch.__version__,
+        "ganlab": ganlab.__version__,
+        "device": "cpu",
+        "threads": torch.get_num_threads(),
+    }
 
 
 def train(plan: Recipe, where: Path, data: Any) -> runs.Run:

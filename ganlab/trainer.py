@@ -123,7 +123,8 @@ class Trainer:
             last = self.step == steps or self.stopped
             saving = self.checkpoint_every and self.step % self.checkpoint_every == 0
             logging = self.step % self.log_every == 0
-            if not (last or saving or logging):
+            sampling = self.sample_every and self.step % self.sample_every == 0
+            if not (last or saving or logging or sampling):
                 bar.update()
                 continue
             table = torch.stack(reports)
@@ -134,7 +135,7 @@ class Trainer:
             self.seconds += elapsed
             if logging or last:
                 self._record(dict(zip(report, means)), elapsed, self.step - since, bar)
-            if self.sample_every and self.step % self.sample_every == 0:
+            if sampling:
                 self._sample()
             if saving or last:
                 self._save()

@@ -236,6 +236,15 @@ def test_log_lines_say_what_they_promise(world, tmp_path):
     assert names == ["00000000.png", "00000012.png"]
 
 
+def test_grids_come_when_they_are_due_between_log_lines_too(world, tmp_path):
+    space, _ = world
+    game, stream = build(space["RECIPE"], space["Pictures"]())
+    log = Trainer(tmp_path, 4, 5, 0, samples=4, ideal=False).fit(game, stream, 12)
+    assert [r["step"] for r in log] == [4, 8, 12]
+    names = sorted(int(p.stem) for p in (tmp_path / "samples").iterdir())
+    assert names == [0, 5, 10]
+
+
 def test_no_read_back_between_log_lines(world, monkeypatch):
     space, _ = world
     game, stream = build(space["RECIPE"], space["Pictures"]())

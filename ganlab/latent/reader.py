@@ -7,20 +7,19 @@ whether a direction moves the slant alone, or the colour along with it.
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ganlab import checkpoint, progress
+from ganlab import progress
 from ganlab.data.glyphs import FACTORS, factors_at
 from ganlab.data.imageset import to_float
-from ganlab.errors import CheckpointError, DataError, unknown
+from ganlab.errors import DataError, unknown
 from ganlab.latent.factors import CLASSES, COLOURS, examples, score, targets
-from ganlab.metrics.features import cache_folder
+from ganlab.metrics.kept import kept
 
 #: What is read by default; the paper's texture takes more pictures than this to be learned.
 READ = ("character", "typeface", "slant", "thickness", "x", "y", "scale", "ink", "paper")
@@ -131,19 +130,14 @@ class FactorReader:
             "seed": seed,
         }
         about |= {"images": images, "factors": list(factors), "network": repr(reader.network)}
-        key = hashlib.sha256(json.dumps(about).encode()).hexdigest()[:16]
-        path = cache_folder() / f"factors-{key}.pt"
-        try:
-            if not cache:
-                raise CheckpointError("not wanted")
-            state = checkpoint.read(path)
-            reader.network.load_state_dict(state["network"])
-            reader.accuracy = dict(state["accuracy"])
-        except CheckpointError:
+
+        def learn() -> dict[str, Any]:
             reader._learn(images, seed)
-            if cache:
-                state = {"network": reader.network.state_dict(), "accuracy": reader.accuracy}
-                checkpoint.write(state, path)
+            return {"network": reader.network.state_dict(), "accuracy": reader.accuracy}
+
+        state = kept("factors", about, learn) if cache else learn()
+        reader.network.load_state_dict(state["network"])
+        reader.accuracy = dict(state["accuracy"])
         return reader
 
     @torch.no_grad()

@@ -15,10 +15,11 @@ from torch import Tensor
 
 from ganlab.data.imageset import ImageSet, to_uint8
 from ganlab.metrics import features
+from ganlab.metrics.result import Scalar
 
 
 @dataclass(frozen=True)
-class ClassificationAccuracy:
+class ClassificationAccuracy(Scalar):
     """Accuracy on held-out real pictures, of two classifiers trained in the same way.
 
     Attributes:
@@ -38,9 +39,6 @@ class ClassificationAccuracy:
     n_held_out: int
     steps: int
     seed: int
-
-    def __float__(self) -> float:
-        return self.value
 
     def __str__(self) -> str:
         return (

@@ -9,11 +9,12 @@ import torch
 
 from ganlab.metrics.arrays import pair
 from ganlab.metrics.frechet import fid
+from ganlab.metrics.result import Scalar
 from ganlab.metrics.streaming import Statistics
 
 
 @dataclass(frozen=True)
-class FrechetInfinity:
+class FrechetInfinity(Scalar):
     """A Fréchet distance extrapolated to endlessly many samples.
 
     Attributes:
@@ -35,9 +36,6 @@ class FrechetInfinity:
     def at(self, n: int) -> float:
         """The line at n samples."""
         return self.value + self.slope / n
-
-    def __float__(self) -> float:
-        return self.value
 
     def __str__(self) -> str:
         return (

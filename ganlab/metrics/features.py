@@ -8,18 +8,16 @@ not comparable, so each carries its fingerprint.
 from __future__ import annotations
 
 import hashlib
-import json
-import os
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from ganlab import checkpoint, progress
+from ganlab import progress
 from ganlab.data.imageset import to_float
-from ganlab.errors import CheckpointError, DataError
+from ganlab.errors import DataError
+from ganlab.metrics.kept import kept
 from ganlab.metrics.weights import fingerprint as weights_fingerprint
 
 DIMS = 64
@@ -102,14 +100,6 @@ class Classifier:
         return to_float(images) if images.dtype == torch.uint8 else images
 
 
-def cache_folder() -> Path:
-    """Where classifiers are kept: `GANLAB_CACHE`, or the user's cache folder."""
-    import platformdirs
-
-    root = os.environ.get("GANLAB_CACHE") or platformdirs.user_cache_dir("ganlab", False)
-    return Path(root) / "classifiers"
-
-
 def classifier(
     data: Any, device: torch.device | str = "cpu", seed: int = 0, steps: int | None = None
 ) -> Classifier:
@@ -144,20 +134,17 @@ def classifier(
     with torch.random.fork_rng(devices=[]):  # the weights are drawn anew in `train`
         network = Network(data.shape[0], len(data.classes) if labelled else 4)
     about["network"] = repr(network)
-    key = hashlib.sha256(json.dumps(about).encode()).hexdigest()[:16]
-    path = cache_folder() / f"{data.name.replace('/', '_')[:40]}-{key}.pt"
     # The same pictures sorted into other class folders are another task.
     targets = hashlib.sha256(data.labels.numpy().tobytes()).hexdigest() if labelled else ""
-    try:
-        state = checkpoint.read(path)
-        if state.get("labels", targets) != targets:
-            raise CheckpointError(f"{path} has learned other labels")
-        network.load_state_dict(state["network"])
-        accuracy = state["accuracy"]
-    except CheckpointError:
+
+    def learn() -> dict[str, Any]:
         accuracy = train(network, data, labelled, device, seed, steps)
-        state = {"network": network.state_dict(), "accuracy": accuracy, "labels": targets}
-        checkpoint.write(state, path)
+        return {"network": network.state_dict(), "accuracy": accuracy, "labels": targets}
+
+    name = data.name.replace("/", "_")[:40]
+    state = kept(name, about, learn, lambda state: state.get("labels", targets) == targets)
+    network.load_state_dict(state["network"])
+    accuracy = state["accuracy"]
     network.to(device).eval()
     return Classifier(network, task, accuracy, weights_fingerprint(network), device)
 

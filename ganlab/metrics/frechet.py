@@ -20,13 +20,14 @@ from torch import Tensor
 
 from ganlab.metrics.arrays import matrix, pair, same_dims, tensor
 from ganlab.metrics.products import congruent
+from ganlab.metrics.result import Scalar
 from ganlab.metrics.streaming import Statistics
 
 SMALL = 256  # dimensions up to which the data's own root costs next to nothing
 
 
 @dataclass(frozen=True)
-class FrechetDistance:
+class FrechetDistance(Scalar):
     """A distance with what it was computed from.
 
     Attributes:
@@ -41,9 +42,6 @@ class FrechetDistance:
     n_real: int
     n_fake: int
     dims: int
-
-    def __float__(self) -> float:
-        return self.value
 
     def __str__(self) -> str:
         return f"{self.value:.3f} ({self.n_real} real, {self.n_fake} generated, {self.dims}-d)"

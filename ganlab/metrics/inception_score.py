@@ -9,10 +9,11 @@ import torch
 from torch import Tensor
 
 from ganlab.metrics.arrays import tensor
+from ganlab.metrics.result import Scalar
 
 
 @dataclass(frozen=True)
-class InceptionScore:
+class InceptionScore(Scalar):
     """A score with what it was computed from.
 
     Attributes:
@@ -28,9 +29,6 @@ class InceptionScore:
     splits: int
     n: int
     classes: int
-
-    def __float__(self) -> float:
-        return self.value
 
     def __str__(self) -> str:
         return (

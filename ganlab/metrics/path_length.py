@@ -15,11 +15,13 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from ganlab.metrics.result import Scalar
+
 Sampler = Callable[[int, torch.Generator], Tensor]
 
 
 @dataclass(frozen=True)
-class PathLength:
+class PathLength(Scalar):
     """A path length with what it was computed from.
 
     Attributes:
@@ -41,9 +43,6 @@ class PathLength:
     space: str
     path: str
     place: str
-
-    def __float__(self) -> float:
-        return self.value
 
     def __str__(self) -> str:
         return (

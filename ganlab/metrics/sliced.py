@@ -14,10 +14,11 @@ import torch
 from torch import Tensor
 
 from ganlab.metrics.arrays import pair, rows_at_a_time
+from ganlab.metrics.result import Scalar
 
 
 @dataclass(frozen=True)
-class SlicedWasserstein:
+class SlicedWasserstein(Scalar):
     """A sliced distance with what it was computed from.
 
     Attributes:
@@ -36,9 +37,6 @@ class SlicedWasserstein:
     n_real: int
     n_fake: int
     dims: int
-
-    def __float__(self) -> float:
-        return self.value
 
     def __str__(self) -> str:
         return (

@@ -1,0 +1,47 @@
+"""What was learned once is kept: judges come from the user's cache folder, or are taught now."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from ganlab import checkpoint
+from ganlab.errors import CheckpointError
+
+
+def cache_folder() -> Path:
+    """Where judges are kept: `GANLAB_CACHE`, or the user's cache folder."""
+    import platformdirs
+
+    root = os.environ.get("GANLAB_CACHE") or platformdirs.user_cache_dir("ganlab", False)
+    return Path(root) / "classifiers"
+
+
+def kept(
+    name: str,
+    about: dict[str, Any],
+    learn: Callable[[], dict[str, Any]],
+    good: Callable[[dict[str, Any]], bool] = lambda state: True,
+) -> dict[str, Any]:
+    """The state that `learn` gives, from the cache where it is there.
+
+    Args:
+        name: beginning of the file's name.
+        about: all that decides what is learned, as plain values; its hash ends the file's name.
+        learn: makes the state, plain values and tensors.
+        good: whether a state from the cache may be used; a damaged file never is.
+    """
+    key = hashlib.sha256(json.dumps(about).encode()).hexdigest()[:16]
+    path = cache_folder() / f"{name}-{key}.pt"
+    try:
+        state = checkpoint.read(path)
+    except CheckpointError:
+        state = None
+    if state is None or not good(state):
+        state = learn()
+        checkpoint.write(state, path)
+    return state
