@@ -8,7 +8,7 @@ from latent_kit import LinearGenerator, PlainGenerator, small
 
 from ganlab import latent
 from ganlab.errors import GanlabError, RecipeError
-from ganlab.models import stylegan2
+from ganlab.models import stylegan, stylegan2
 
 
 def angles(points):
@@ -91,10 +91,41 @@ def test_a_conditional_generator_is_refused():
     g = stylegan2.Generator(8, 3, 6, 6, 1, channel_base=32, channel_max=4, classes=3)
     z = latent.draw(g, 2)
     for call in (lambda: latent.walk(g, z), lambda: latent.truncated(g, z, [0.5])):
-        with pytest.raises(RecipeError, match="conditional generators are not supported"):
+        with pytest.raises(RecipeError, match="choose a class of this generator first"):
             call()
     with pytest.raises(RecipeError, match="conditional: give labels"):
         latent.walk(g, z, space="z")
+
+
+@pytest.mark.parametrize("kind", [stylegan, stylegan2])
+def test_one_class_of_a_conditional_generator_is_a_generator(kind):
+    torch.manual_seed(0)
+    rule = {"growing": False} if kind is stylegan else {}
+    g = kind.Generator(8, 3, 6, 6, 2, channel_base=32, channel_max=4, classes=3, **rule).eval()
+    with torch.no_grad():
+        for p in g.parameters():
+            p += 0.3 * torch.randn_like(p)
+    before = {k: v.clone() for k, v in g.state_dict().items()}
+    z = latent.draw(g, 4)
+    for label in (0, 2):
+        one, told = latent.of_class(g, label), torch.full((4,), label)
+        torch.testing.assert_close(one(z), g(z, told))
+        torch.testing.assert_close(latent.render(one, latent.mapped(one, z)), g(z, told))
+        mean = g.mapping(latent.draw(g, 4096), torch.full((4096,), label)).mean(0)
+        torch.testing.assert_close(one.average, mean)
+        none = latent.truncated(one, z, [0.0])[0]
+        torch.testing.assert_close(none[0], none[3])  # the typical picture of this class
+        assert latent.ganspace(one, 200, 2).vectors.shape == (2, 6)
+    other = latent.of_class(g, 1)
+    assert (other.average - one.average).abs().max() > 0.01
+    after = g.state_dict()
+    assert before.keys() == after.keys()
+    assert all(torch.equal(after[k], v) for k, v in before.items())
+    assert g.classes == 3
+    with pytest.raises(RecipeError, match="classes 0 to 2, not 3"):
+        latent.of_class(g, 3)
+    with pytest.raises(RecipeError, match="needs a generator with classes"):
+        latent.of_class(one, 0)
 
 
 @pytest.mark.parametrize("kind", ["stylegan", "stylegan2"])

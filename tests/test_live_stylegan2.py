@@ -1,4 +1,4 @@
-"""The live StyleGAN2 of chapter 11 draws what torch draws."""
+"""The live StyleGAN2s of chapters 10 and 11 draw what torch draws."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ import pytest
 import torch
 from test_site import BROWSER, chromium, missing_tools
 
-from ganlab import plots, published
+from ganlab import latent, plots, published
 from ganlab.models.stylegan2 import Generator
 
 LIVE = Path(__file__).resolve().parents[1] / "book" / "static" / "live"
-STORED = LIVE / "stylegan2-weights.js"
+STORED, HANDS = LIVE / "stylegan2-weights.js", LIVE / "digits-weights.js"
 #: Largest difference on pictures of about [-1, 1] that weights in 16 bits may make.
 TOLERANCE = 0.02
 CASES = {
@@ -129,8 +129,8 @@ def test_a_smaller_picture_is_the_sum_of_the_first_resolutions(tmp_path: Path) -
 
 
 def test_a_network_that_the_page_cannot_draw_is_refused() -> None:
-    for options in ({"skip": False}, {"classes": 2}, {"channel_max": 3}):
-        with pytest.raises(ValueError, match="unconditional skip generators with even widths"):
+    for options in ({"skip": False}, {"channel_max": 3}):
+        with pytest.raises(ValueError, match="the page draws skip generators with even widths"):
             tool.pack(Generator(8, 3, 4, 4, 1, **{"channel_base": 64, "channel_max": 4, **options}))
 
 
@@ -144,6 +144,59 @@ def test_the_stored_generator_draws_what_torch_draws() -> None:
     assert STORED.stat().st_size < 3_000_000
     shown = plots.untile(LIVE / "stylegan2.png", g.size, zoom=1)
     assert (shown - tool.reference(g).clamp(-1, 1)).abs().max() < 0.01
+
+
+WRITE = """
+const live = require(process.argv[1]), fs = require("fs");
+eval(fs.readFileSync(process.argv[2], "utf8"));
+const net = live.decode(globalThis.ganlabDigits);
+const found = JSON.parse(process.argv[3]).map(([seed, kind, psi]) => {
+  const w = live.map(net, live.normals(seed, net.latent), kind);
+  const { mean } = net.kinds[kind];
+  return Array.from(live.synthesize(net, live.styles(net, w, w, { psi, mean })));
+});
+console.log(JSON.stringify(found));
+"""
+
+
+def written(weights: Path, asked: list[tuple[int, int, float]]) -> torch.Tensor:
+    """What Node draws for (seed, class, psi)."""
+    command = ["node", "-e", WRITE, str(LIVE / "stylegan2-net.js"), str(weights), json.dumps(asked)]
+    run = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+    assert run.returncode == 0, run.stderr
+    return torch.tensor(json.loads(run.stdout))
+
+
+def check_classes(g: Generator, weights: Path, asked: list[tuple[int, int, float]]) -> None:
+    drawn = written(weights, asked)
+    for picture, (seed, kind, psi) in zip(drawn, asked, strict=True):
+        z = tool.latents((seed,), g.latent)
+        expected = latent.of_class(g, kind)(z, psi=psi, noise="fixed")[0]
+        limit = TOLERANCE * max(1.0, expected.abs().max().item())
+        assert (picture.view(expected.shape) - expected).abs().max() < limit
+    assert (drawn[0] - drawn[1]).abs().max() > 5 * TOLERANCE  # another class
+
+
+def test_a_conditional_network_draws_the_class_that_torch_draws(tmp_path: Path) -> None:
+    torch.manual_seed(6)
+    g = Generator(8, 1, latent=10, style=12, layers=2, channel_base=64, channel_max=8, classes=3)
+    with torch.no_grad():
+        for p in g.parameters():
+            p += 0.3 * torch.randn_like(p)
+        g.average += 0.1 * torch.randn(12)
+    weights = tmp_path / "weights.js"
+    weights.write_text(tool.script(tool.pack(g.eval(), (1, 2)), "ganlabDigits"))
+    check_classes(g, weights, [(3, 0, 1.0), (3, 2, 1.0), (8, 1, 0.5), (2**32 - 1, 2, 0.0)])
+
+
+@pytest.mark.skipif(not HANDS.exists(), reason="no generator is stored yet")
+def test_the_stored_digits_are_those_of_torch() -> None:
+    g = published.load(tool.DIGITS)
+    assert isinstance(g, Generator)
+    check_classes(g, HANDS, [(3, 0, 1.0), (3, 7, 1.0), (5, 9, 0.6)])
+    assert HANDS.stat().st_size < 3_000_000
+    shown = plots.untile(LIVE / "digits.png", g.size, zoom=1)
+    assert (shown - tool.handwritten(g).clamp(-1, 1)).abs().max() < 0.01
 
 
 PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><title>live</title>
@@ -185,7 +238,7 @@ def test_in_a_browser_by_keyboard_every_control_draws_what_torch_draws(tmp_path:
 
 
 def test_the_live_figure_asks_nobody() -> None:
-    for name in ("kit.js", "stylegan2.js", "stylegan2-net.js"):
+    for name in ("kit.js", "stylegan2.js", "stylegan2-net.js", "digits.js"):
         text = (LIVE / name).read_text(encoding="utf-8")
         for word in ("http:", "https:", "fetch(", "import(", "XMLHttpRequest"):
             assert word not in text, name

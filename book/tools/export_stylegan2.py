@@ -1,11 +1,12 @@
-"""Write the generator of the live figure in chapter 11 for the page.
+"""Write the generators of the live figures in chapters 10 and 11 for their pages.
 
-``python book/tools/export_stylegan2.py [NAME]`` reads a published StyleGAN2 generator
-(*stylegan2-glyphs-64*) and writes into ``book/static/live``: ``stylegan2-weights.js``, its weights
-with all constant factors multiplied in, as 16-bit integers in base64 (a weight is its integer
-times its tensor's scale), the mean of w and the first principal directions of W; and
-``stylegan2.png``, the picture that stands in where there is no JavaScript. That picture shows what
-torch draws for the page's two seeds, so that the browser tests can compare.
+``python book/tools/export_stylegan2.py`` reads two published StyleGAN2 generators and writes into
+``book/static/live``: ``stylegan2-weights.js`` and ``digits-weights.js``, the weights with all
+constant factors multiplied in, as 16-bit integers in base64 (a weight is its integer times its
+tensor's scale), with the mean of w; of the first the principal directions of W, of the second,
+which is conditional, a vector and a mean of w for each class. ``stylegan2.png`` and ``digits.png``
+are the pictures that stand in where there is no JavaScript. They show what torch draws for the
+pages' seeds, so that the browser tests can compare.
 """
 
 from __future__ import annotations
@@ -13,7 +14,6 @@ from __future__ import annotations
 import base64
 import json
 import math
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -26,10 +26,12 @@ from ganlab.models.equalized import HE, EqualLinear
 from ganlab.models.stylegan2 import Generator
 
 RESULT = "stylegan2-glyphs-64"
+DIGITS = "stylegan2-mnist-classes"
 TARGET = Path(__file__).resolve().parents[1] / "static" / "live"
 SEEDS = (1, 18)  # of pictures A and B when the page opens
 DIRECTIONS = 4
 STEPS = (0.0, 0.25, 0.5, 0.75, 1.0)  # columns of the stand-in picture
+HANDS = (1, 2, 3, 4)  # seeds of the handwritings when the page opens
 
 
 def normals(seed: int, length: int) -> list[float]:
@@ -60,9 +62,16 @@ def linear(layer: EqualLinear) -> dict[str, Tensor]:
     return {"weight": layer.weight * layer.scale, "bias": layer.bias * layer.bias_scale}
 
 
-def tensors(g: Generator, directions: Tensor) -> dict[str, Tensor]:
+def tensors(g: Generator, directions: Tensor | None) -> dict[str, Tensor]:
     """Everything that the page needs, by name."""
-    made = {"mean": g.average, "directions": directions, "start": g.start}
+    made = {"mean": g.average, "start": g.start}
+    if directions is not None:
+        made["directions"] = directions
+    if g.mapping.embed is not None:  # its column k, and its bias, are what class k becomes
+        embed = linear(g.mapping.embed)
+        made["classes"] = (embed["weight"] + embed["bias"][:, None]).T.contiguous()
+        ones = [latent.of_class(g, k) for k in range(g.classes)]
+        made["means"] = torch.stack([one.average for one in ones])
 
     def add(name: str, values: dict[str, Tensor]) -> None:
         made.update({f"{name}.{key}": value for key, value in values.items()})
@@ -92,12 +101,12 @@ def moves(g: Generator, count: int = DIRECTIONS, n: int = 10_000) -> tuple[Tenso
     return found.vectors[:count] * found.values[:count, None].sqrt(), shares.tolist()
 
 
-def pack(g: Generator, seeds: tuple[int, int] = SEEDS) -> dict[str, Any]:
+def pack(g: Generator, seeds: tuple[int, ...] = SEEDS) -> dict[str, Any]:
     """What the page loads: sizes, names and scales, and the weights in base64."""
     widths = [styled.conv.weight.shape[0] for styled in g.layers[::2]]
-    if not g.skip or g.mapping.classes or any(w % 2 for w in widths):
-        raise ValueError("the page draws unconditional skip generators with even widths")
-    directions, shares = moves(g)
+    if not g.skip or any(w % 2 for w in widths):
+        raise ValueError("the page draws skip generators with even widths")
+    directions, shares = (None, []) if g.classes else moves(g)
     table, integers = [], []
     for name, values in tensors(g, directions).items():
         scale = values.abs().max().item() / 32767 or 1.0
@@ -109,6 +118,7 @@ def pack(g: Generator, seeds: tuple[int, int] = SEEDS) -> dict[str, Any]:
         "channels": g.channels,
         "latent": g.latent,
         "style": g.average.numel(),
+        "classes": g.classes,
         "mapping": len(g.mapping.layers),
         "widths": widths,
         "seeds": list(seeds),
@@ -118,9 +128,9 @@ def pack(g: Generator, seeds: tuple[int, int] = SEEDS) -> dict[str, Any]:
     }
 
 
-def script(packed: dict[str, Any]) -> str:
+def script(packed: dict[str, Any], name: str = "ganlabStylegan2") -> str:
     """The file that the page loads."""
-    return f"globalThis.ganlabStylegan2 = {json.dumps(packed, separators=(',', ':'))};\n"
+    return f"globalThis.{name} = {json.dumps(packed, separators=(',', ':'))};\n"
 
 
 def reference(g: Generator, seeds: tuple[int, int] = SEEDS) -> Tensor:
@@ -140,6 +150,13 @@ def reference(g: Generator, seeds: tuple[int, int] = SEEDS) -> Tensor:
         return torch.cat([g.synthesis(ws, "fixed") for ws in rows])
 
 
+def handwritten(g: Generator, seeds: tuple[int, ...] = HANDS) -> Tensor:
+    """(4 · classes, C, n, n): a row for each handwriting, a column for each class."""
+    z = latents(seeds, g.latent).repeat_interleave(g.classes, 0)
+    with torch.no_grad():
+        return g(z, torch.arange(g.classes).repeat(len(seeds)), noise="fixed")
+
+
 def published_generator(name: str = RESULT) -> Generator:
     """The published generator."""
     network: nn.Module = published.load(name)
@@ -148,13 +165,16 @@ def published_generator(name: str = RESULT) -> Generator:
 
 
 def main() -> None:
-    g = published_generator(*sys.argv[1:2])
     TARGET.mkdir(parents=True, exist_ok=True)
-    weights = TARGET / "stylegan2-weights.js"
-    weights.write_text(script(pack(g)), encoding="utf-8")
-    picture = plots.save_grid(reference(g), TARGET / "stylegan2.png", columns=len(STEPS), zoom=1)
-    for path in (weights, picture):
-        print(f"{path.name}: {path.stat().st_size / 1000:.0f} kB")
+    g, digits = published_generator(), published_generator(DIGITS)
+    for name, text in (
+        ("stylegan2-weights.js", script(pack(g))),
+        ("digits-weights.js", script(pack(digits, HANDS), "ganlabDigits")),
+    ):
+        (TARGET / name).write_text(text, encoding="utf-8")
+        print(f"{name}: {len(text) / 1000:.0f} kB")
+    plots.save_grid(reference(g), TARGET / "stylegan2.png", columns=len(STEPS), zoom=1)
+    plots.save_grid(handwritten(digits), TARGET / "digits.png", columns=digits.classes, zoom=1)
 
 
 if __name__ == "__main__":

@@ -123,6 +123,9 @@ def seeds(name: str, file: str, result: dict[str, Any]) -> str:
     scores = [row["scores"] for row in result["runs"]]
     score = f"**Fréchet distance {spread(s['frechet'] for s in scores)}**"
     items = [score, *judged(scores), *origin(result, (s["step"] for s in scores))]
+    if "obeyed" in scores[0]:
+        share = spread((s["obeyed"] for s in scores), 100)
+        items.insert(1, f"The class asked for is read in {share}% of the samples")
     return section(name, file, items)
 
 

@@ -2,11 +2,13 @@
 
 A generator with styles (StyleGAN, StyleGAN2) has z, its normal latent vector, and w, what the
 mapping network makes of it; of other generators there is z alone. What needs w refuses those in
-one line, and conditional generators too. Codes are z (B, latent), w (B, W), or styles (B, L, W),
-one w for each layer. Pictures come back on the generator's device, without a graph, with the
-noise inputs fixed; the generator's mode, weights and gradients stay as they were.
+one line; of a conditional one, `of_class` makes a generator of a single class. Codes are
+z (B, latent), w (B, W), or styles (B, L, W), one w for each layer. Pictures come back on the
+generator's device, without a graph, with the noise inputs fixed; the generator's mode, weights
+and gradients stay as they were.
 """
 
+from ganlab.latent.classes import of_class
 from ganlab.latent.directions import Directions, ganspace, sefa, supervised
 from ganlab.latent.disentanglement import (
     Separability,
@@ -48,6 +50,7 @@ __all__ = [
     "mix",
     "mixing_grid",
     "mutual_information",
+    "of_class",
     "path",
     "project",
     "pyramid_distance",

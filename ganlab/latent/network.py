@@ -36,7 +36,7 @@ def need_styles(g: nn.Module, what: str) -> None:
             f" {type(g).__module__.rsplit('.', 1)[-1]} has z alone"
         )
     if getattr(g.mapping, "classes", 0):
-        raise RecipeError(f"{what}: conditional generators are not supported here")
+        raise RecipeError(f"{what}: choose a class of this generator first, latent.of_class(g, 3)")
 
 
 @contextmanager

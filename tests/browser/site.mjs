@@ -1,6 +1,7 @@
 // Opens pages of the built site in headless Chromium and prints what it found as JSON.
 //   node site.mjs CHROMIUM BASE_URL PAGES(comma-separated) [SCREENSHOT_FOLDER]
 import { chromium } from "playwright-core";
+import { digits } from "./digits.mjs";
 import { stylegan2 } from "./stylegan2.mjs";
 
 const [executablePath, base, pageList, shots] = process.argv.slice(2);
@@ -109,8 +110,9 @@ for (const path of pageList.split(",")) {
   entry.buttons = await buttons(page);
   await shot(page, path, "desktop");
   entry.dropdowns = await dropdowns(page);
-  if (await page.locator("#stylegan2-live").count()) {
-    entry.live = await stylegan2(page); // differences from torch, latency
+  for (const [id, tried] of [["#stylegan2-live", stylegan2], ["#digits-live", digits]]) {
+    if (!(await page.locator(id).count())) continue;
+    entry.live = await tried(page); // differences from torch, latency
     faults.push(...entry.live.faults.map((f) => `live: ${f}`));
   }
   await page.close();

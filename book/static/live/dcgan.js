@@ -190,12 +190,9 @@
   const here = document.currentScript.src;
   function load(root) {
     root.textContent = "Loading the generator…";
-    const script = kit.element("script", { src: here.replace(/dcgan\.js/, "dcgan-weights.js") });
-    script.addEventListener("load", () => build(root, decode(globalThis.ganlabDcgan)));
-    script.addEventListener("error", () => {
-      root.textContent = "The generator's weights could not be loaded.";
-    });
-    document.head.append(script);
+    kit.scripts(here, /dcgan\.js/, ["dcgan-weights.js"]).then(
+      () => build(root, decode(globalThis.ganlabDcgan)),
+      () => { root.textContent = "The generator's weights could not be loaded."; });
   }
 
   kit.whenNear("dcgan-live", "20em", load);

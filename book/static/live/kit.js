@@ -56,6 +56,16 @@
     });
   }
 
+  /* Load the scripts `names` that lie beside the script `own`, whose address is `here`. */
+  function scripts(here, own, names) {
+    return Promise.all(names.map((name) => new Promise((done, failed) => {
+      const script = element("script", { src: here.replace(own, name) });
+      script.addEventListener("load", done);
+      script.addEventListener("error", failed);
+      document.head.append(script);
+    })));
+  }
+
   /* Draw again when the canvas gets another width, or the page other colours. */
   function redraw(canvas, draw) {
     let last = 0;
@@ -66,7 +76,7 @@
       { attributes: true, attributeFilter: ["data-theme"] });
   }
 
-  const kit = { random, normals, element, whenReady, whenNear, redraw };
+  const kit = { random, normals, element, whenReady, whenNear, redraw, scripts };
   if (typeof module !== "undefined" && module.exports) module.exports = kit;
   globalThis.ganlabKit = kit;
 })();

@@ -1,5 +1,6 @@
 /* The arithmetic of a StyleGAN2 generator in plain JavaScript: mapping, modulated convolutions,
-  filtered doubling, skip pictures. Used by stylegan2.js; the weights are in stylegan2-weights.js.
+  filtered doubling, skip pictures. Used by stylegan2.js and digits.js; the weights are in files
+  of their own.
   In Node, `require` gives the functions.
 
   A modulated convolution scales its input maps by the style and its output maps by the
@@ -21,7 +22,7 @@
       const values = tensors[name] = new Float32Array(length);
       for (let j = 0; j < length; j++, at += 2) values[j] = view.getInt16(at, true) * scale;
     });
-    const { widths, channels, latent, style } = packed;
+    const { widths, channels, latent, style, classes } = packed;
     const linear = (name) => ({ weight: tensors[`${name}.weight`], bias: tensors[`${name}.bias`] });
     const layers = [], pictures = [];
     widths.forEach((to, stage) => {
@@ -37,8 +38,13 @@
         ...linear(`pictures.${stage}`) });
     });
     const mapping = Array.from({ length: packed.mapping }, (_, i) => linear(`mapping.${i}`));
-    const net = { channels, latent, style, widths, mapping, layers, pictures, size: packed.size,
-      start: tensors.start, mean: tensors.mean, seeds: packed.seeds, shares: packed.shares };
+    const net = { channels, latent, style, classes, widths, mapping, layers, pictures,
+      size: packed.size, start: tensors.start, mean: tensors.mean, seeds: packed.seeds,
+      shares: packed.shares };
+    // Of each class the vector that joins z, and its own mean of w.
+    net.kinds = Array.from({ length: classes }, (_, i) => ({
+      vector: tensors.classes.subarray(i * latent, (i + 1) * latent),
+      mean: tensors.means.subarray(i * style, (i + 1) * style) }));
     net.directions = Array.from({ length: packed.shares.length }, (_, i) =>
       tensors.directions.subarray(i * style, (i + 1) * style));
     // One buffer for each layer's maps, with their border, reused from picture to picture.
@@ -59,12 +65,18 @@
     return out;
   }
 
-  /* Latent vector to w. */
-  function map(net, z) {
+  /* A vector over the root mean square of its entries. */
+  function normalized(z) {
     let square = 0;
     for (let i = 0; i < z.length; i++) square += z[i] * z[i];
     const scale = 1 / Math.sqrt(square / z.length + 1e-8);
-    let x = Float64Array.from(z, (v) => v * scale);
+    return Float64Array.from(z, (v) => v * scale);
+  }
+
+  /* Latent vector, and class number of a conditional network, to w. */
+  function map(net, z, kind) {
+    let x = normalized(z);
+    if (net.classes) x = Float64Array.of(...x, ...normalized(net.kinds[kind].vector));
     net.mapping.forEach((layer) => {
       x = product(layer, x);
       for (let i = 0; i < x.length; i++) if (x[i] < 0) x[i] *= SLOPE;
@@ -231,13 +243,14 @@
   }
 
   /* The styles of a picture between A and B. `t`: how far the way is from A to B; `layer`: from
-    which layer on B's own w is taken; `psi`: truncation; `edits`: steps along the directions. */
-  function styles(net, a, b, { t = 0, layer = Infinity, psi = 1, edits = [] }) {
+    which layer on B's own w is taken; `psi`: truncation towards `mean`; `edits`: steps along the
+    directions. */
+  function styles(net, a, b, { t = 0, layer = Infinity, psi = 1, edits = [], mean = net.mean }) {
     const move = new Float64Array(net.style);
     edits.forEach((step, k) => {
       if (step) for (let i = 0; i < move.length; i++) move[i] += step * net.directions[k][i];
     });
-    const finish = (w) => w.map((v, i) => net.mean[i] + psi * (v - net.mean[i]) + move[i]);
+    const finish = (w) => w.map((v, i) => mean[i] + psi * (v - mean[i]) + move[i]);
     const coarse = finish(a.map((v, i) => v + t * (b[i] - v))), fine = finish(b);
     return Array.from({ length: net.layers.length + 1 }, (_, l) => (l < layer ? coarse : fine));
   }

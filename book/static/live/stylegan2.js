@@ -204,17 +204,10 @@
   }
 
   const here = document.currentScript.src;
-  function fetched(name) {
-    return new Promise((done, failed) => {
-      const script = kit.element("script", { src: here.replace(/stylegan2\.js/, name) });
-      script.addEventListener("load", done);
-      script.addEventListener("error", failed);
-      document.head.append(script);
-    });
-  }
   function load(root) {
     root.textContent = "Loading the generator…";
-    Promise.all([fetched("stylegan2-net.js"), fetched("stylegan2-weights.js")]).then(() => {
+    const needed = ["stylegan2-net.js", "stylegan2-weights.js"];
+    kit.scripts(here, /stylegan2\.js/, needed).then(() => {
       const live = globalThis.ganlabStylegan2Net;
       build(root, live, live.decode(globalThis.ganlabStylegan2));
       globalThis.ganlabStylegan2.weights = ""; // two megabytes that nobody reads again
