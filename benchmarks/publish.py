@@ -139,7 +139,7 @@ def seeds(name: str, count: int, changes: dict[str, Any], title: str | None) -> 
     result = about(plan, found) | {"runs": [entry(run) for run in found]}
     (folder / "results.json").write_text(json.dumps(result, ensure_ascii=False) + "\n")
     if not plan.points:
-        plots.save_grid(found[0].sample(64, seed=0), folder / "grid.png")
+        found[0].grid_file(folder / "grid.png")
         progress(found[0], folder / "progress.png")
     save_generator(found[0].generator(), folder / "generator.safetensors", half=True)
     return folder

@@ -72,7 +72,8 @@ def load(name: str) -> nn.Module:
 
     Returns:
         The network; `network.sample_latent(n, torch.Generator())` draws (n, latent), and
-        `network(z)` gives (n, C, H, W) pictures around [-1, 1]. No gradient reaches its weights.
+        `network(z)` gives (n, C, H, W) pictures around [-1, 1]; a conditional one, with
+        `network.classes` above 0, takes `network(z, labels)`. No gradient reaches its weights.
 
     Raises:
         GanlabError: no generator of that name is stored; the line names the nearest.

@@ -99,9 +99,10 @@ class Run:
             data = source(self.recipe)
             real = data.sample(1000, generator=torch.Generator().manual_seed(0))
             return plots.points(real, self.sample(1000, seed)).figure
-        return plots.grid(self.sample(n, seed, self._in_turn(n)), columns)
+        return plots.grid(self.sample(n, seed, self.in_turn(n)), columns)
 
-    def _in_turn(self, n: int) -> Tensor | None:
+    def in_turn(self, n: int) -> Tensor | None:
+        """(n,) labels of all classes in turn; None of a generator without classes."""
         classes = self.recipe.classes
         return torch.arange(n) % classes if classes else None
 
@@ -119,7 +120,7 @@ class Run:
             else None
         )
         count = 1000 if self.recipe.points else n
-        labels = self._in_turn(count) if labels is None else labels
+        labels = self.in_turn(count) if labels is None else labels
         pictures = self.sample(count, seed, labels)
         return write_samples(pictures, path or self.folder / "grid.png", real)
 
