@@ -74,7 +74,7 @@
         digits.forEach((kind, i) => pen.putImageData(picture(state.seeds[k], kind), i * n, k * n));
         if (k + 1 < state.seeds.length) { requestAnimationFrame(() => row(k + 1)); return; }
         if (drawn) {
-          line.textContent = `${drawn} pictures drawn in your browser, ${(spent / drawn).toFixed(0)}`
+          line.textContent = `${drawn} new pictures drawn in your browser, ${(spent / drawn).toFixed(0)}`
             + ` ms each (${n} × ${n} pixels). Each line is one latent vector.`;
           root.dataset.milliseconds = (spent / drawn).toFixed(1);
         }
