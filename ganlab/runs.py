@@ -207,7 +207,7 @@ def train(
     if rank == 0:
         folder.mkdir(parents=True, exist_ok=True)
         if not (resume and (folder / "recipe.json").exists()):
-            (folder / "recipe.json").write_text(plan.to_json() + "\n")
+            _write(folder / "recipe.json", plan.to_json())
         _write_json(folder / "about.json", provenance(plan, data, place, world))
     watchers = list(callbacks)
     if rank == 0:
@@ -227,8 +227,9 @@ def train(
     )
     trainer.fit(game, stream, plan.steps, resume)
     if rank == 0:
-        (folder / "recipe.json").write_text(plan.to_json() + "\n")
+        _write(folder / "recipe.json", plan.to_json())
         save_generator(game.generator.best, folder / "generator.safetensors")
+    ranks.barrier()  # no rank reads what rank 0 still writes
     run = Run(folder)
     run.stopped = trainer.stopped
     if rank == 0 and evaluate and not trainer.stopped:
@@ -271,6 +272,11 @@ def _read_json(path: Path) -> dict[str, Any]:
 
 
 def _write_json(path: Path, values: dict[str, Any]) -> None:
+    _write(path, json.dumps(values, indent=2, ensure_ascii=False))
+
+
+def _write(path: Path, text: str) -> None:
+    """Write a file whole: other ranks, and people, may be reading it."""
     partial = path.with_suffix(".partial")
-    partial.write_text(json.dumps(values, indent=2, ensure_ascii=False) + "\n")
+    partial.write_text(text + "\n")
     partial.replace(path)
