@@ -153,12 +153,7 @@ def one(
     run, pictures, game = play(plan, twist, data, test, limit)
     run["seconds"] = round(time.perf_counter() - start, 1)
     if run["last"]["finite"] == plan.steps:
-
-        def sample(n: int, seed: int) -> Tensor:
-            draw = torch.Generator().manual_seed(seed)
-            return game.sample(game.generator.network.sample_latent(n, draw))  # type: ignore
-
-        scores = score(sample, data, False, n=2000, seed=plan.seed)
+        scores = score(game.draw, data, False, n=2000, seed=plan.seed)
         run["last"] |= {"frechet": scores["frechet"], "floor": scores["floor"]}
     run["confidence"] = game.confidence()
     return {"seed": plan.seed} | run, pictures

@@ -1,6 +1,6 @@
 """Few pictures: what happens to the discriminator, and what augmentation does about it (ch. 10).
 
-    python benchmarks/limited.py --pictures 200 --images 100000 --seeds 2
+    python benchmarks/limited.py --pictures 200 --images 80000 --seeds 2
 
 A small StyleGAN2 learns a few of the emoji, three times: as it is, with DiffAugment and with ADA.
 Along the way the discriminator judges, without augmentation, pictures that it learns from,
@@ -22,7 +22,7 @@ import torch
 
 from ganlab import plots, runs
 from ganlab.build import source
-from ganlab.callbacks import Callback, Record, read_log
+from ganlab.callbacks import Callback, JsonLines, Record, read_log
 from ganlab.data.imageset import ImageSet
 from ganlab.metrics import fid
 from ganlab.recipes import Recipe, recipe
@@ -57,29 +57,23 @@ class Watch(Callback):
         z: torch.Tensor,
         data: ImageSet,
     ) -> None:
-        self.watch, self.scored = folder / "watch.jsonl", folder / "scored.jsonl"
+        self.watch, self.scored = (
+            JsonLines(folder / f"{name}.jsonl") for name in ("watch", "scored")
+        )
         self.train, self.held_out, self.z, self.data = train, held_out, z, data
 
     def on_start(self, trainer: Trainer) -> None:
         """Keep the lines up to the current step."""
-        for path in (self.watch, self.scored):
-            path.parent.mkdir(parents=True, exist_ok=True)
-            kept = [r for r in read_log(path) if r["step"] <= trainer.step]
-            path.write_text("".join(json.dumps(r) + "\n" for r in kept))
+        self.watch.on_start(trainer)
+        self.scored.on_start(trainer)
 
     @torch.no_grad()
     def on_sample(self, trainer: Trainer, path: Path) -> None:
         """Score as in the end of a run, with the same latent vectors each time."""
         game = trainer.game
-
-        def sample(n: int, seed: int) -> torch.Tensor:
-            draw = torch.Generator().manual_seed(seed)
-            return game.sample(game.generator.network.sample_latent(n, draw))
-
-        found = score(sample, self.data, points=False)
+        found = score(game.draw, self.data, points=False)
         row = {"step": trainer.step, "images": game.images, "frechet": found["frechet"]}
-        with open(self.scored, "a") as file:
-            file.write(json.dumps(row) + "\n")
+        self.scored.on_log(trainer, row)
 
     @torch.no_grad()
     def on_log(self, trainer: Trainer, record: Record) -> None:
@@ -100,8 +94,7 @@ class Watch(Callback):
         if game.adaptive is not None:
             row |= {"p": float(game.adaptive.ada.p), "r": float(game.adaptive.r)}
         d.train()
-        with open(self.watch, "a") as file:
-            file.write(json.dumps(row) + "\n")
+        self.watch.on_log(trainer, row)
 
 
 def curves(path: Path) -> dict[str, list[float]]:
@@ -148,7 +141,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=1)
     parser.add_argument("--pictures", type=int, default=200, help="to learn from")
     parser.add_argument("--size", type=int, default=32, help="of a picture, in pixels")
-    parser.add_argument("--images", type=int, default=100_000, help="shown in each run")
+    parser.add_argument("--images", type=int, default=80_000, help="shown in each run")
     args = parser.parse_args()
     base = recipe("stylegan2-emoji").with_(**NARROW, size=args.size)
     steps = args.images // base.batch

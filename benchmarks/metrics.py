@@ -172,7 +172,8 @@ def main() -> None:
     parser.add_argument("--one", nargs=2, metavar=("CASE", "LIBRARY"), help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.one:
-        print(json.dumps(measure(*args.one, args.repeats)))
+        case, library = args.one
+        print(json.dumps(measure(case, library, args.repeats)))
         return
     if args.show:
         stored = sorted(args.out.glob("metrics-*.json"))

@@ -17,6 +17,7 @@ where they were killed. Rows of other settings and seeds stay as they are.
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import time
 from pathlib import Path
@@ -32,7 +33,7 @@ from ganlab.errors import GanlabError
 from ganlab.metrics import expected_modes, stack_judge, stacked_modes
 from ganlab.metrics.stacked import SAMPLES, SURE, StackJudge
 from ganlab.recipes import Recipe, recipe
-from ganlab.trainer import Trainer, fingerprint
+from ganlab.trainer import Trainer
 
 ALONG = 10_000  # samples for each point of a curve
 POINTS = 5  # of a curve, beside the one before training
@@ -110,10 +111,7 @@ class Curve(JsonLines):
             self._count(trainer)
 
     def _count(self, trainer: Trainer) -> None:
-        game = trainer._game
-        draw = torch.Generator().manual_seed(0)
-        z = game.generator.network.sample_latent(self.samples, draw)  # type: ignore[operator]
-        got = stacked_modes(game.sample(z.to(game.device)), self.judge, self.samples)
+        got = stacked_modes(trainer.game.draw(self.samples), self.judge, self.samples)
         super().on_log(trainer, {"step": trainer.step} | coverage(got))
 
 
@@ -125,7 +123,8 @@ def coverage(got: Any) -> dict[str, Any]:
 
 def folder_of(plan: Recipe) -> Path:
     """Where a run is kept: named after its recipe, so that changed settings are another run."""
-    key = fingerprint(plan.identity() | {"steps": plan.steps})
+    text = json.dumps(plan.identity() | {"steps": plan.steps}, sort_keys=True, default=str)
+    key = hashlib.sha256(text.encode()).hexdigest()[:12]
     return ROOT / "runs" / "modes-stacked" / key
 
 

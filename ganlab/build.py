@@ -73,11 +73,11 @@ def networks(recipe: Recipe, shape: tuple[int, ...]) -> tuple[nn.Module, nn.Modu
     else:
         commons = [{"size": s[1], "channels": s[0]} for s in _seen(shape, recipe.pack)]
     sides = (module.Generator, recipe.generator), (module.Discriminator, recipe.discriminator)
+    told: dict[str, Any] = {"classes": recipe.classes} if recipe.classes else {}
+    if told and "classes" not in inspect.signature(module.Generator).parameters:
+        raise RecipeError(f"classes: {recipe.network} takes none; stylegan and stylegan2 do")
     built = []
     for common, (family, options) in zip(commons, sides, strict=True):
-        told: dict[str, Any] = {"classes": recipe.classes} if recipe.classes else {}
-        if told and "classes" not in inspect.signature(module.Generator).parameters:
-            raise RecipeError(f"classes: {recipe.network} takes none; stylegan and stylegan2 do")
         try:
             built.append(family(**common, **told, **options))
         except TypeError as error:

@@ -1,9 +1,8 @@
 """Classes through a whole run: stream, both networks, penalties, samples, scores, resume."""
 
-import copy
-
 import pytest
 import torch
+from game_kit import resumed
 from torch import nn
 
 from ganlab import cli, runs
@@ -150,18 +149,9 @@ def test_a_conditional_game_learns_to_obey(network):
 
 def test_a_killed_conditional_run_goes_on_to_the_same_bits():
     plan = Recipe("test", **RULES, augment="ada", ada_length=64.0)
-    game, stream = build(plan, shades())
-    for _ in range(5):
-        game.round(stream)
-    state, rng = copy.deepcopy((game.state_dict(), stream.state_dict())), torch.get_rng_state()
-    for _ in range(5):
-        game.round(stream)
-    other, feed = build(plan.with_(seed=7), shades())
-    other.load_state_dict(state[0])
-    feed.load_state_dict(state[1])
-    torch.set_rng_state(rng)
-    for _ in range(5):
-        other.round(feed)
+    game, other, stream = resumed(
+        lambda: build(plan, shades()), lambda: build(plan.with_(seed=7), shades()), before=5
+    )
     for a, b in zip(game.players, other.players, strict=True):
         for p, q in zip(a.network.parameters(), b.network.parameters(), strict=True):
             assert torch.equal(p, q)

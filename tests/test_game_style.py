@@ -1,9 +1,8 @@
 """Rounds of the style-based family: growth, lazy penalties, ADA, and resuming all of it."""
 
-import copy
-
 import pytest
 import torch
+from game_kit import resumed
 
 from ganlab.build import build
 from ganlab.errors import RecipeError
@@ -101,19 +100,8 @@ def test_ada_moves_p_and_counts_every_round():
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_a_resumed_game_goes_on_to_the_same_bits(family):
-    game, stream = play(family)
-    for _ in range(4):  # growing: in the middle of a fade; lazy penalties: between two
-        game.round(stream)
-    state = copy.deepcopy((game.state_dict(), stream.state_dict()))
-    dice = torch.get_rng_state()
-    for _ in range(5):
-        game.round(stream)
-    again, other = play(family)
-    again.load_state_dict(state[0])
-    other.load_state_dict(state[1])
-    torch.set_rng_state(dice)
-    for _ in range(5):
-        again.round(other)
+    # After 4 rounds, growing: in the middle of a fade; lazy penalties: between two.
+    game, again, _ = resumed(lambda: play(family), lambda: play(family), before=4)
     for mine, its in zip(game.players, again.players, strict=True):
         for name, value in mine.network.state_dict().items():
             assert torch.equal(value, its.network.state_dict()[name]), name

@@ -43,7 +43,7 @@ class Snapshots(Callback):
 
     def _take(self, trainer: Trainer) -> None:
         if trainer.step in self.rounds:
-            network = trainer._game.generator.network
+            network = trainer.game.generator.network
             flat = [p.detach().reshape(-1).cpu() for p in network.parameters()]
             self.taken[str(trainer.step)] = torch.cat(flat).clone()
 

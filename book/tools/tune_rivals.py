@@ -37,7 +37,7 @@ def product(**options: list[Any]) -> list[dict[str, Any]]:
     return [dict(zip(keys, values)) for values in itertools.product(*options.values())]
 
 
-SETTINGS = {
+SETTINGS: dict[str, list[dict[str, Any]]] = {
     "mixture": [{}],  # told the number of modes; nothing to choose
     "autoregressive": product(bins=[64, 128], lr=[2e-3, 5e-3, 1e-2]),
     "vae": product(latent=[2, 4], lr=[5e-3, 1e-2, 2e-2]),

@@ -20,11 +20,12 @@ from ganlab import ranks
 from ganlab.ada import AdaptiveP
 from ganlab.augment import InstanceNoise, Transform
 from ganlab.errors import RecipeError
-from ganlab.game.base import Batch, Game, told
+from ganlab.game.base import Batch, Game
 from ganlab.game.player import Player
 from ganlab.game.tricks import Pool, flip_labels, joined, top, total_of, unrolled
 from ganlab.game.whole import WholeStep
 from ganlab.losses import Objective
+from ganlab.models.latent import told
 from ganlab.models.layers import MinibatchDiscrimination, MinibatchStd
 from ganlab.penalties import Judged, Penalty
 

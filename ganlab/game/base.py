@@ -2,32 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import nullcontext
-from functools import partial
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from ganlab import ranks
 from ganlab.errors import RecipeError
 from ganlab.game.player import Player
 from ganlab.game.tricks import histogram
 from ganlab.models.growing import Growing
+from ganlab.models.latent import told
 
 #: What a stream gives: pictures or points alone, or with the class number of each.
 Batch = Tensor | tuple[Tensor, Tensor]
-
-
-def told(network: nn.Module, labels: Tensor | None) -> Callable[..., Tensor]:
-    """A network as a function of its batch alone: a conditional one is told the classes.
-
-    Args:
-        network: of (B, ...), or, where there are labels, of (B, ...) and `labels=`.
-        labels: (B,) class numbers, or None.
-    """
-    return network if labels is None else partial(network, labels=labels)
 
 
 class Game:
@@ -129,6 +119,12 @@ class Game:
         x = [told(network, None if labels is None else labels[r])(z[r]) for r in rows]
         network.train(was_training)
         return torch.cat(x)
+
+    def draw(self, n: int, seed: int = 0) -> Tensor:
+        """n samples of the latent vectors of a seed: the same ones at each moment of a training."""
+        seeded = torch.Generator().manual_seed(seed)
+        z = self.generator.network.sample_latent(n, seeded)  # type: ignore[operator]
+        return self.sample(z.to(self.device))
 
     def confidence(self, bins: int = 20) -> dict[str, list[float]]:
         """Histogram of D on the last batch, real and generated: shares over `bins` of [0, 1]."""

@@ -18,7 +18,8 @@ import torch
 from torch import Tensor
 
 from ganlab.game.adversarial import AdversarialGame
-from ganlab.game.base import Batch, parted, told
+from ganlab.game.base import Batch, parted
+from ganlab.models.latent import told
 from ganlab.penalties import Judged, Penalty
 from ganlab.penalties.path_length import PathLength
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import torch
@@ -20,6 +21,16 @@ class NormalLatent:
         """(n, latent) standard normal, drawn on the generator's device."""
         device = generator.device if generator is not None else None
         return torch.randn(n, self.latent, generator=generator, device=device)
+
+
+def told(network: nn.Module, labels: Tensor | None) -> Callable[..., Tensor]:
+    """A network as a function of its batch alone: a conditional one is told the classes.
+
+    Args:
+        network: of (B, ...), or, where there are labels, of (B, ...) and `labels=`.
+        labels: (B,) class numbers, or None.
+    """
+    return network if labels is None else partial(network, labels=labels)
 
 
 class Classes(nn.Module):
@@ -67,10 +78,11 @@ def drawn(
     classes = getattr(g, "classes", 0)
     if labels is not None and not classes:
         raise RecipeError("this generator has no classes: take the labels away")
+    y = None
     if classes:
         y = g.kinds.draw(n, draw) if labels is None else torch.as_tensor(labels).expand(n)
         if int(y.min()) < 0 or int(y.max()) >= classes:
             raise RecipeError(f"labels are class numbers from 0 to {classes - 1}")
     with torch.no_grad():
         for rows in torch.arange(n).split(batch):
-            yield g(z[rows], y[rows]) if classes else g(z[rows])
+            yield told(g, None if y is None else y[rows])(z[rows])

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from ganlab.errors import RecipeError, unknown
+from ganlab.models.latent import told
 
 
 @dataclass
@@ -38,7 +39,7 @@ class Judged:
 
     def judge(self, x: Tensor) -> Tensor:
         """Logits (B,) of another batch (B, ...) of the same classes, in a pass of its own."""
-        return self.network(x) if self.labels is None else self.network(x, labels=self.labels)
+        return told(self.network, self.labels)(x)
 
     def gradient(self, which: str) -> Tensor:
         """Each logit's gradient with respect to its own input, shaped as the input.

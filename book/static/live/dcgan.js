@@ -119,14 +119,8 @@
         canvas, kit.element("figcaption", { textContent: caption })]);
     };
     function draw(key, z) {
-      const values = generate(net, z), side = Math.sqrt(values.length);
-      const canvas = canvases[key];
-      canvas.width = canvas.height = side;
-      const pixels = new ImageData(side, side);
-      values.forEach((v, i) => {
-        pixels.data.fill(Math.round((v + 1) * 127.5), 4 * i, 4 * i + 3);
-        pixels.data[4 * i + 3] = 255;
-      });
+      const pixels = kit.picture(generate(net, z), 1), canvas = canvases[key];
+      canvas.width = canvas.height = pixels.width;
       canvas.getContext("2d").putImageData(pixels, 0, 0);
     }
 

@@ -44,14 +44,7 @@
           { psi: state.psi, mean: net.kinds[kind].mean }));
         spent += performance.now() - before;
         drawn += 1;
-        const pixels = new ImageData(n, n);
-        for (let i = 0; i < n * n; i++) {
-          for (let c = 0; c < 3; c++) {
-            pixels.data[4 * i + c] = (values[net.channels === 1 ? i : c * n * n + i] + 1) * 127.5;
-          }
-          pixels.data[4 * i + 3] = 255;
-        }
-        kept.set(key, pixels);
+        kept.set(key, kit.picture(values, net.channels));
       }
       return kept.get(key);
     }

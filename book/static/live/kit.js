@@ -56,6 +56,19 @@
     });
   }
 
+  /* Values around [-1, 1], channel by channel (1 or 3) and row by row, as a square picture. */
+  function picture(values, channels) {
+    const area = values.length / channels, side = Math.sqrt(area);
+    const pixels = new ImageData(side, side);
+    for (let i = 0; i < area; i++) {
+      for (let c = 0; c < 3; c++) { // Uint8ClampedArray clamps and rounds
+        pixels.data[4 * i + c] = (values[channels === 1 ? i : c * area + i] + 1) * 127.5;
+      }
+      pixels.data[4 * i + 3] = 255;
+    }
+    return pixels;
+  }
+
   /* Load the scripts `names` that lie beside the script `own`, whose address is `here`. */
   function scripts(here, own, names) {
     return Promise.all(names.map((name) => new Promise((done, failed) => {
@@ -76,7 +89,7 @@
       { attributes: true, attributeFilter: ["data-theme"] });
   }
 
-  const kit = { random, normals, element, whenReady, whenNear, redraw, scripts };
+  const kit = { random, normals, element, whenReady, whenNear, redraw, picture, scripts };
   if (typeof module !== "undefined" && module.exports) module.exports = kit;
   globalThis.ganlabKit = kit;
 })();

@@ -70,14 +70,7 @@
       const before = performance.now();
       const values = live.synthesize(net, live.styles(net, ws.a, ws.b, how), stages);
       const taken = performance.now() - before;
-      const area = values.length / net.channels, side = Math.sqrt(area);
-      const pixels = new ImageData(side, side), grey = net.channels === 1;
-      for (let i = 0; i < area; i++) {
-        for (let c = 0; c < 3; c++) { // Uint8ClampedArray clamps and rounds
-          pixels.data[4 * i + c] = (values[grey ? i : c * area + i] + 1) * 127.5;
-        }
-        pixels.data[4 * i + 3] = 255;
-      }
+      const pixels = kit.picture(values, net.channels), side = pixels.width;
       const canvas = canvases[key];
       if (canvas.width !== side) canvas.width = canvas.height = side;
       canvas.getContext("2d").putImageData(pixels, 0, 0);
