@@ -125,6 +125,8 @@ classroom: $(READY)
 
 address: $(READY)
 	$(PY) book/tools/address.py
+	@# The branch stands in the first cell by itself, where no pattern finds it.
+	$(PY) book/tools/first_cell.py book/*.ipynb
 
 results: $(READY)
 	$(PY) book/tools/results_page.py

@@ -28,12 +28,10 @@ from publish import machine
 from torch import Tensor
 
 from ganlab import plots
-from ganlab.build import build
-from ganlab.data import load
-from ganlab.data.imageset import ImageSet
+from ganlab.data import ImageSet, load
 from ganlab.game import AdversarialGame
-from ganlab.recipes import Recipe
-from ganlab.scoring import score
+from ganlab.metrics import score
+from ganlab.recipes import Recipe, build
 
 RESULTS = Path(__file__).resolve().parents[1] / "book" / "results" / "diagnosis"
 POINTS = 20  # on each curve

@@ -21,13 +21,10 @@ import publish
 import torch
 
 from ganlab import plots, runs
-from ganlab.build import source
-from ganlab.callbacks import Callback, JsonLines, Record, read_log
-from ganlab.data.imageset import ImageSet
-from ganlab.metrics import fid
-from ganlab.recipes import Recipe, recipe
-from ganlab.scoring import learned, score
-from ganlab.trainer import Trainer
+from ganlab.data import ImageSet
+from ganlab.metrics import fid, learned, score
+from ganlab.recipes import Recipe, recipe, source
+from ganlab.training import Callback, JsonLines, Record, Trainer, read_log
 
 SETTINGS: dict[str, dict[str, Any]] = {
     "nothing": {"augment": ""},

@@ -9,7 +9,7 @@
 Each setting is one fixed recipe with a few fields changed, so that a row differs from the first
 row by what its name says and by nothing else ("modern": the relativistic loss with R1 and R2,
 cosine decay, running average, faster rates; "long": 4 times as many rounds). All seeds of a
-setting train together (`ganlab.game.ensemble`). 2,500 samples per seed are scored as VEEGAN and
+setting train together (`ganlab.ensemble.many`). 2,500 samples per seed are scored as VEEGAN and
 PacGAN do: a sample is good within 3 standard deviations of a centre, a mode is found with one
 good sample. The spread is the standard deviation over seeds. A seed that diverged has found 0
 modes.
@@ -31,7 +31,7 @@ from typing import Any
 import torch
 from publish import machine
 
-from ganlab.game.ensemble import Many, train_many
+from ganlab.ensemble import Many, train_many
 from ganlab.recipes import Recipe, recipe
 
 ROOT = Path(__file__).resolve().parents[1]

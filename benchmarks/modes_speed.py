@@ -22,11 +22,9 @@ import torch
 from publish import commit
 
 import ganlab
-from ganlab import memory
-from ganlab.build import build, source
-from ganlab.game.ensemble import Draws
-from ganlab.game.together import Together
-from ganlab.recipes import Recipe
+from ganlab.ensemble import Draws, Together
+from ganlab.recipes import Recipe, build, source
+from ganlab.training import memory
 
 RESULTS = Path(__file__).resolve().parent / "results"
 

@@ -27,13 +27,10 @@ import torch
 from publish import RESULTS, ROOT, commit, thin
 
 from ganlab import plots, runs
-from ganlab.build import build, source
-from ganlab.callbacks import JsonLines, Record, read_log
 from ganlab.errors import GanlabError
-from ganlab.metrics import expected_modes, stack_judge, stacked_modes
-from ganlab.metrics.stacked import SAMPLES, SURE, StackJudge
-from ganlab.recipes import Recipe, recipe
-from ganlab.trainer import Trainer
+from ganlab.metrics import SAMPLES, SURE, StackJudge, expected_modes, stack_judge, stacked_modes
+from ganlab.recipes import Recipe, build, recipe, source
+from ganlab.training import JsonLines, Record, Trainer, read_log
 
 ALONG = 10_000  # samples for each point of a curve
 POINTS = 5  # of a curve, beside the one before training

@@ -28,10 +28,9 @@ from tables import NARROW, TABLES
 
 import ganlab
 from ganlab import plots, runs
-from ganlab.build import source
 from ganlab.errors import GanlabError
-from ganlab.recipes import Recipe, parse_settings, recipe
-from ganlab.stored import save_generator
+from ganlab.recipes import Recipe, parse_settings, recipe, source
+from ganlab.runs import save_generator
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "book" / "results"

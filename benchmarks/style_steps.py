@@ -29,14 +29,12 @@ import torch
 from torch import Tensor, nn
 
 from ganlab import plots
-from ganlab.build import source
-from ganlab.data.imageset import to_float, to_uint8
-from ganlab.metrics import ppl, prdc
+from ganlab.data import to_float, to_uint8
+from ganlab.metrics import learned, ppl, prdc
 from ganlab.models.progan import GeneratorBlock
 from ganlab.models.stylegan import AdaIN
 from ganlab.models.stylegan2 import StyledConv
-from ganlab.recipes import Recipe, recipe
-from ganlab.scoring import learned
+from ganlab.recipes import Recipe, recipe, source
 
 NARROW: dict[str, Any] = {"channel_base": 512}
 GROW: dict[str, Any] = {"growing": True, "first": 8}

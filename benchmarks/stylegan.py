@@ -6,7 +6,7 @@
 
 For each size: seconds per 1,000 images of the generator's forward and of the training round (R1
 and path length at their lazy intervals: one whole period of rounds is timed), against the sum
-of the passes that a round needs, each timed alone (`ganlab.game.ideal`). Then alternatives to
+of the passes that a round needs, each timed alone (`ganlab.training.ideal`). Then alternatives to
 what the networks do, in turn and several times: the grouped form of modulation, filters as two
 one-dimensional passes, channels-first, penalties at every step, one forward for both sides'
 steps, fp32 and bf16. Results go to `benchmarks/results/stylegan-DATE-DEVICE.json`.
@@ -25,14 +25,12 @@ from typing import Any
 import torch
 from torch import nn
 
-from ganlab import memory
-from ganlab.build import build, source
-from ganlab.game.ideal import seconds
-from ganlab.models.fir import Fir, upfirdn
+from ganlab.models import Fir, upfirdn
 from ganlab.models.stylegan2 import StyledConv
-from ganlab.recipes import Recipe, recipe
-from ganlab.runs import pick_device
-from ganlab.stored import provenance
+from ganlab.recipes import Recipe, build, recipe, source
+from ganlab.runs import pick_device, provenance
+from ganlab.training import memory
+from ganlab.training.ideal import seconds
 
 #: The small networks of the course at 64 px; at 256 px the published rule of channels, narrowed.
 PLANS: dict[int, Recipe] = {

@@ -29,15 +29,12 @@ from torch import nn
 from torch.utils.data import DataLoader
 from torchvision import datasets, transforms
 
-from ganlab import memory
-from ganlab.build import build, native_bf16, networks
 from ganlab.data import load
+from ganlab.metrics import score
 from ganlab.plots import save_picture
-from ganlab.recipes import Recipe, recipe
-from ganlab.runs import pick_device
-from ganlab.scoring import score
-from ganlab.stored import provenance
-from ganlab.trainer import Trainer
+from ganlab.recipes import Recipe, build, native_bf16, networks, recipe
+from ganlab.runs import pick_device, provenance
+from ganlab.training import Trainer, memory
 
 CASES: dict[str, Recipe] = {
     "mlp": recipe("mlp-mnist"),

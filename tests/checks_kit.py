@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 import torch
 
-from ganlab.lab.checks import NOT_STARTED, run
+from ganlab.lab import run
+from ganlab.lab.checks import NOT_STARTED
 
 
 def suite(

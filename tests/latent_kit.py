@@ -5,9 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from ganlab.models import stylegan, stylegan2
-from ganlab.models.latent import NormalLatent
-from ganlab.models.style_layers import StyleGenerator
+from ganlab.models import NormalLatent, StyleGenerator, stylegan, stylegan2
 
 SIZE = 8
 

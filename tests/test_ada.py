@@ -7,8 +7,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from ganlab import ada_ops as ops
-from ganlab.ada import PRESETS, Ada, AdaptiveP
+from ganlab.augment import PRESETS, Ada, AdaptiveP
+from ganlab.augment import ada_ops as ops
 from ganlab.errors import RecipeError
 
 NO = torch.zeros(1)

@@ -4,7 +4,7 @@ import torch
 from torch import nn
 from torch.nn.functional import softplus
 
-from ganlab.ada import Ada, AdaptiveP
+from ganlab.augment import Ada, AdaptiveP
 from ganlab.data import load
 
 

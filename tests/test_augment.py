@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch.autograd import gradcheck, gradgradcheck
 
-from ganlab import augment as a
+from ganlab.augment import diff as a
 from ganlab.errors import RecipeError
 
 

@@ -12,7 +12,8 @@ from torch.nn.functional import binary_cross_entropy_with_logits as bce
 from torch.nn.functional import softplus
 
 from ganlab.data import toy
-from ganlab.lab.checks import NOT_STARTED, c03, run
+from ganlab.lab import run
+from ganlab.lab.checks import NOT_STARTED, c03
 
 
 def g_step(G: Any, D: Any, opt: Any, z: Tensor) -> Any:

@@ -13,7 +13,7 @@ import pytest
 import torch
 from torch import nn
 
-from ganlab.lab.checks import run
+from ganlab.lab import run
 from ganlab.models import dcgan
 
 ROOT = Path(__file__).resolve().parents[1]

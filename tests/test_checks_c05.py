@@ -5,7 +5,8 @@ import math
 import pytest
 import torch
 
-from ganlab.lab.checks import NOT_STARTED, run
+from ganlab.lab import run
+from ganlab.lab.checks import NOT_STARTED
 
 
 def matrix(eta):

@@ -11,7 +11,8 @@ import pytest
 import torch
 from torch.nn.functional import softplus
 
-from ganlab.lab.checks import NOT_STARTED, run
+from ganlab.lab import run
+from ganlab.lab.checks import NOT_STARTED
 
 
 def penalty(

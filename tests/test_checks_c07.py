@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch.nn.functional import softplus
 
-from ganlab.lab.checks import run
+from ganlab.lab import run
 from ganlab.losses import objective
 
 

@@ -6,17 +6,15 @@ from game_kit import resumed
 from torch import nn
 
 from ganlab import cli, runs
-from ganlab.build import build
-from ganlab.data.imageset import ImageSet
-from ganlab.data.stream import Stream
+from ganlab.data import ImageSet, Stream
 from ganlab.errors import DataError, RecipeError
 from ganlab.game import AdversarialGame, Player
-from ganlab.game.ideal import ideal_seconds
 from ganlab.losses import objective
-from ganlab.models.latent import drawn
+from ganlab.metrics import obeyed, verdict
+from ganlab.models import drawn
 from ganlab.penalties import penalty
-from ganlab.recipes import Recipe, recipe
-from ganlab.scoring import obeyed, verdict
+from ganlab.recipes import Recipe, build, recipe
+from ganlab.training.ideal import ideal_seconds
 
 SMALL = {"channel_base": 64, "channel_max": 8}
 STYLE = SMALL | {"latent": 8, "style": 16, "layers": 2}
@@ -203,13 +201,15 @@ def test_obedience_is_measured_by_the_classifier(monkeypatch):
 
 def test_a_run_from_the_command_line(tmp_path, monkeypatch, capsys):
     """Trained, scored, sampled by class and all classes, refused without a traceback."""
-    import ganlab.build
+    import ganlab.recipes.building
     from ganlab.data import load
     from ganlab.metrics import features
 
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(features, "STEPS", 20)
-    monkeypatch.setattr(ganlab.build, "load", lambda *a, **k: load(*a, **(k | {"limit": 200})))
+    monkeypatch.setattr(
+        ganlab.recipes.building, "load", lambda *a, **k: load(*a, **(k | {"limit": 200}))
+    )
     words = [f"generator.{k}={v}" for k, v in STYLE.items()]
     words += [f"discriminator.{k}={v}" for k, v in SMALL.items()]
     words += ["classes=10", "batch=8", "samples=20", "precision=fp32", "data_options.characters="

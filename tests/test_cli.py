@@ -24,10 +24,12 @@ def _quick(monkeypatch, tmp_path):
     """Small data and a short classifier; each test in its own folder."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(features, "STEPS", 20)
-    import ganlab.build
+    import ganlab.recipes.building
     from ganlab.data import load
 
-    monkeypatch.setattr(ganlab.build, "load", lambda *a, **k: load(*a, **(k | {"limit": 200})))
+    monkeypatch.setattr(
+        ganlab.recipes.building, "load", lambda *a, **k: load(*a, **(k | {"limit": 200}))
+    )
 
 
 def test_a_first_session(capsys, tmp_path):

@@ -10,8 +10,7 @@ import torch
 from data_kit import noise, one_line, own_folders, png, write, zipped  # noqa: F401
 from PIL import Image
 
-from ganlab.data import available, load, pictures, to_float, to_uint8
-from ganlab.data.imageset import ImageSet
+from ganlab.data import ImageSet, available, load, pictures, to_float, to_uint8
 from ganlab.errors import DataError
 
 

@@ -6,12 +6,10 @@ import math
 import pytest
 import torch
 
-from ganlab.build import build, source
+from ganlab.ensemble import Draws, Together, train_many
 from ganlab.errors import RecipeError
-from ganlab.game.ensemble import Draws, train_many
-from ganlab.game.together import Together
 from ganlab.penalties.gradient import _AtInterpolates
-from ganlab.recipes import Recipe, recipe
+from ganlab.recipes import Recipe, build, recipe, source
 
 SEEDS = (3, 0, 7)
 SMALL = dict(batch=16, steps=40, generator={"width": 16}, discriminator={"width": 16, "depth": 2})
@@ -232,7 +230,7 @@ def test_every_field_of_a_recipe_is_obeyed_or_refused():
     # A field that is added later must be listed as supported or be refused when it is set.
     from dataclasses import fields
 
-    from ganlab.game.together import SUPPORTED
+    from ganlab.ensemble import SUPPORTED
     from ganlab.recipes import FREE
 
     known = {f.name for f in fields(Recipe)}

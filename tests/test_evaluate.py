@@ -8,12 +8,11 @@ import pytest
 import torch
 from PIL import Image
 
-from ganlab import cli, cli_evaluate, evaluation, scoring
+from ganlab import cli
+from ganlab.cli import evaluate as cli_evaluate
 from ganlab.data import load
 from ganlab.errors import DataError
-from ganlab.metrics import features
-from ganlab.metrics.backbones import ModuleFeatures
-from ganlab.metrics.frechet import fid
+from ganlab.metrics import ModuleFeatures, evaluation, features, fid, scoring
 
 SCORE = {"kind": "frechet", "frechet": 3.0, "features": "classifier:aa", "data": "mnist", "n": 100}
 
@@ -184,9 +183,11 @@ def test_mistakes_are_one_line_and_exit_2(folders, capsys, monkeypatch):
 def test_a_run_scores_as_after_training_and_elsewhere_on_request(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(features, "STEPS", 10)
-    import ganlab.build
+    import ganlab.recipes.building
 
-    monkeypatch.setattr(ganlab.build, "load", lambda *a, **k: load(*a, **(k | {"limit": 200})))
+    monkeypatch.setattr(
+        ganlab.recipes.building, "load", lambda *a, **k: load(*a, **(k | {"limit": 200}))
+    )
     small = ["batch=16", "samples=4", "precision=fp32", "generator.width=8", "size=16"]
     words = [w for s in [*small, "discriminator.width=8"] for w in ("--set", s)]
     assert cli.main(["train", "dcgan-glyphs", "--steps", "3", "--out", "run", *words]) == 0
@@ -206,13 +207,13 @@ def test_a_run_scores_as_after_training_and_elsewhere_on_request(tmp_path, monke
 def test_a_run_on_stacks_keeps_its_mode_count(tmp_path, monkeypatch, capsys):
     from functools import partial
 
-    import ganlab.build
+    import ganlab.recipes.building
 
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(features, "STEPS", 5)
     monkeypatch.setattr(scoring, "count_modes", partial(scoring.count_modes, samples=60))
     stacks = load("stacked-glyphs", size=16, limit=100)
-    monkeypatch.setattr(ganlab.build, "load", lambda *a, **k: stacks)
+    monkeypatch.setattr(ganlab.recipes.building, "load", lambda *a, **k: stacks)
     words = "train dcgan-glyphs-color --data stacked-glyphs --set size=16 --set batch=8 --steps 1"
     quick = " --set precision=fp32 --set generator.width=8 --set discriminator.width=8"
     assert cli.main((words + quick + " --no-score --out run").split()) == 0

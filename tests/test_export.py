@@ -8,9 +8,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from ganlab import cli, export, published, runs
+from ganlab import cli, runs
+from ganlab.deploy import export
 from ganlab.errors import GanlabError
 from ganlab.models import dcgan, mlp, modern, progan, resnet, stylegan, stylegan2
+from ganlab.runs import published
 
 onnx = pytest.importorskip("onnx")
 onnxruntime = pytest.importorskip("onnxruntime")

@@ -8,10 +8,16 @@ from torch import nn
 
 from ganlab.data import ImageSet, load, to_float
 from ganlab.errors import CheckpointError, DataError, GanlabError
-from ganlab.metrics import features, weights
-from ganlab.metrics.backbones import IMAGENET, ModuleFeatures, backbone
-from ganlab.metrics.extractors import InceptionFeatures, extractor
-from ganlab.metrics.resize import clean
+from ganlab.metrics import (
+    IMAGENET,
+    InceptionFeatures,
+    ModuleFeatures,
+    backbone,
+    clean,
+    extractor,
+    features,
+    weights,
+)
 
 DRAW = torch.Generator().manual_seed(0)
 

@@ -10,8 +10,7 @@ from torch import nn
 
 from ganlab.data import fetch
 from ganlab.errors import CheckpointError
-from ganlab.metrics import weights
-from ganlab.metrics.extractors import InceptionFeatures
+from ganlab.metrics import InceptionFeatures, weights
 
 CONTENT = b"not a network, but bytes with a hash"
 

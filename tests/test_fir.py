@@ -7,8 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch.autograd import gradcheck, gradgradcheck
 
-from ganlab.models import fir
-from ganlab.models.growing import doubled
+from ganlab.models import doubled, fir
 
 
 def by_definition(x, k, up, down, pad):

@@ -7,11 +7,10 @@ import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from ganlab.build import build, penalties
 from ganlab.errors import RecipeError
-from ganlab.game.ideal import ideal_seconds, needed_passes
-from ganlab.game.whole import WholeStep
-from ganlab.recipes import recipe
+from ganlab.game import WholeStep
+from ganlab.recipes import build, penalties, recipe
+from ganlab.training.ideal import ideal_seconds, needed_passes
 from tests.test_game import Pictures, mlp_recipe, small
 from tests.test_tricks import on_points, weights
 

@@ -4,10 +4,9 @@ import pytest
 import torch
 from game_kit import resumed
 
-from ganlab.build import build
 from ganlab.errors import RecipeError
-from ganlab.game.ideal import ideal_seconds, needed_passes
-from ganlab.recipes import Recipe
+from ganlab.recipes import Recipe, build
+from ganlab.training.ideal import ideal_seconds, needed_passes
 
 NARROW = {"latent": 16, "channel_base": 64, "channel_max": 8}
 D = {"channel_base": 64, "channel_max": 8}

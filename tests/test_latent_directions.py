@@ -9,7 +9,7 @@ from torch import nn
 
 from ganlab import latent
 from ganlab.errors import DataError, RecipeError
-from ganlab.latent.linear import explained, logistic, ridge
+from ganlab.latent import explained, logistic, ridge
 from ganlab.models import dcgan, progan
 
 

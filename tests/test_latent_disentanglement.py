@@ -7,7 +7,7 @@ import torch
 
 from ganlab import latent
 from ganlab.errors import DataError
-from ganlab.latent.disentanglement import gaps
+from ganlab.latent import gaps
 
 LN2 = math.log(2)
 N = 20_000

@@ -8,7 +8,7 @@ from latent_kit import LinearGenerator, PlainGenerator, small
 
 from ganlab import latent
 from ganlab.errors import GanlabError, RecipeError
-from ganlab.latent.projection import noise_penalty, ramp
+from ganlab.latent import noise_penalty, ramp
 
 
 def test_a_linear_generators_w_is_found_exactly():

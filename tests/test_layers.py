@@ -6,8 +6,7 @@ from torch import nn
 from torch.nn.utils import parametrize
 
 from ganlab.errors import RecipeError
-from ganlab.models import dcgan, mlp
-from ganlab.models.layers import MinibatchDiscrimination, MinibatchStd, Packed
+from ganlab.models import MinibatchDiscrimination, MinibatchStd, Packed, dcgan, mlp
 
 
 def count(network):

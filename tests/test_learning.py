@@ -20,7 +20,7 @@ def test_mlp_gan_finds_all_modes_of_the_ring(tmp_path):
 def test_one_mode_less_is_seen():
     """The count itself: a generator that leaves out one mode must lose exactly one."""
     from ganlab.data import toy
-    from ganlab.scoring import score
+    from ganlab.metrics import score
 
     ring = toy.make("ring8")
 

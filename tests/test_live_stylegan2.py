@@ -16,8 +16,9 @@ import pytest
 import torch
 from test_site import BROWSER, chromium, missing_tools
 
-from ganlab import latent, plots, published
+from ganlab import latent, plots
 from ganlab.models.stylegan2 import Generator
+from ganlab.runs import published
 
 LIVE = Path(__file__).resolve().parents[1] / "book" / "static" / "live"
 STORED, HANDS = LIVE / "stylegan2-weights.js", LIVE / "digits-weights.js"

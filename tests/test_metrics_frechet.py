@@ -9,8 +9,16 @@ import numpy as np
 import pytest
 import torch
 
-from ganlab.metrics import Statistics, fid, fid_bias, fid_infinity, frechet_distance, statistics
-from ganlab.metrics.products import congruent, gram
+from ganlab.metrics import (
+    Statistics,
+    congruent,
+    fid,
+    fid_bias,
+    fid_infinity,
+    frechet_distance,
+    gram,
+    statistics,
+)
 
 
 def normal(n: int, d: int, seed: int = 0) -> torch.Tensor:

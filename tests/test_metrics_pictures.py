@@ -8,15 +8,15 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from ganlab.data.imageset import ImageSet
+from ganlab.data import ImageSet
 from ganlab.metrics import (
     FeatureDistance,
+    Network,
     classification_accuracy_score,
     feature_distance,
     ppl,
     slerp,
 )
-from ganlab.metrics.features import Network
 
 DRAW = torch.Generator().manual_seed(0)
 W = torch.randn(20, 6, generator=DRAW, dtype=torch.float64)

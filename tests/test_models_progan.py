@@ -7,9 +7,16 @@ import torch
 import torch.nn.functional as F
 
 from ganlab.errors import RecipeError
-from ganlab.models import progan
-from ganlab.models.equalized import EqualConv2d, EqualLinear, channels_at, pixel_norm
-from ganlab.models.growing import doubled, enlarged, halved
+from ganlab.models import (
+    EqualConv2d,
+    EqualLinear,
+    channels_at,
+    doubled,
+    enlarged,
+    halved,
+    pixel_norm,
+    progan,
+)
 
 SMALL = {"channel_base": 128, "channel_max": 16}
 PHASES = {"first": 4, "hold": 100, "fade": 200}

@@ -6,10 +6,7 @@ import pytest
 import torch
 
 from ganlab.errors import RecipeError
-from ganlab.models import progan, stylegan
-from ganlab.models.equalized import pixel_norm
-from ganlab.models.growing import doubled
-from ganlab.models.style_layers import Mapping, Noise
+from ganlab.models import Mapping, Noise, doubled, pixel_norm, progan, stylegan
 
 SMALL = {"channel_base": 128, "channel_max": 16}
 

@@ -9,8 +9,7 @@ from torch import nn
 from torch.autograd import gradcheck, gradgradcheck
 
 from ganlab.errors import RecipeError
-from ganlab.models import fir, modulation, stylegan2
-from ganlab.models.style_layers import Noise
+from ganlab.models import Noise, fir, modulation, stylegan2
 from ganlab.penalties import Judged, penalty
 
 SMALL = {"channel_base": 128, "channel_max": 16}

@@ -8,8 +8,7 @@ from torch import nn
 
 from ganlab.errors import RecipeError
 from ganlab.models import stylegan2
-from ganlab.penalties import Judged, penalty
-from ganlab.penalties.path_length import PathLength
+from ganlab.penalties import Judged, PathLength, penalty
 
 LAYERS, WIDTH, SIZE = 3, 5, 4
 

@@ -13,8 +13,8 @@ from ganlab.penalties import (
     draw,
     functional_loss,
     penalty,
+    shift_and_flip,
 )
-from ganlab.penalties.averages import shift_and_flip
 from tests.penalty_kit import Linear, Small, by_hand, judge, pictures, weight_gradients
 
 # ---------------------------------------------------------------- consistency

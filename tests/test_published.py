@@ -6,11 +6,10 @@ import pytest
 import torch
 
 import ganlab
-from ganlab import published, stored
-from ganlab.build import networks
 from ganlab.errors import GanlabError
-from ganlab.models.latent import drawn
-from ganlab.recipes import recipe
+from ganlab.models import drawn
+from ganlab.recipes import networks, recipe
+from ganlab.runs import published, stored
 
 SMALL = {"channel_base": 64, "channel_max": 16, "latent": 8, "style": 8, "layers": 2}
 

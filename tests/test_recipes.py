@@ -3,9 +3,17 @@
 import pytest
 import torch
 
-from ganlab.build import build, networks, precision, source
 from ganlab.errors import RecipeError
-from ganlab.recipes import RECIPES, Recipe, parse_settings, recipe
+from ganlab.recipes import (
+    RECIPES,
+    Recipe,
+    build,
+    networks,
+    parse_settings,
+    precision,
+    recipe,
+    source,
+)
 
 
 @pytest.mark.parametrize("name", RECIPES)
@@ -95,7 +103,7 @@ def test_identity_leaves_out_how_long_and_how_loud():
 def test_precision_is_decided_for_the_device(monkeypatch):
     cpu = torch.device("cpu")
     for native, expected in ((True, "bf16"), (False, "fp32")):
-        monkeypatch.setattr("ganlab.build.native_bf16", lambda device, n=native: n)
+        monkeypatch.setattr("ganlab.recipes.building.native_bf16", lambda device, n=native: n)
         assert precision(recipe("dcgan-mnist"), cpu) == expected
         assert precision(recipe("mlp-mnist"), cpu) == "fp32"
         assert precision(recipe("dcgan-mnist", precision="fp32"), cpu) == "fp32"

@@ -10,9 +10,8 @@ from PIL import Image
 from safetensors.torch import load_file
 
 from ganlab import plots
-from ganlab.build import networks
-from ganlab.models.latent import drawn
-from ganlab.recipes import Recipe
+from ganlab.models import drawn
+from ganlab.recipes import Recipe, networks
 
 RESULTS = Path(__file__).resolve().parents[1] / "book" / "results"
 TRAINED = sorted(p.parent for p in RESULTS.glob("*/results.json") if "dcgan" in p.parent.name

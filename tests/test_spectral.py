@@ -8,8 +8,7 @@ from torch import nn
 from torch.func import functional_call, grad, stack_module_state, vmap
 from torch.nn.utils import parametrizations, parametrize
 
-from ganlab.models import dcgan, mlp
-from ganlab.models.layers import SpectralNorm, spectral
+from ganlab.models import SpectralNorm, dcgan, mlp, spectral
 
 
 def count(network):

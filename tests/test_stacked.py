@@ -5,12 +5,9 @@ import math
 import pytest
 import torch
 
-from ganlab import scoring
-from ganlab.data import available, load, to_float, to_uint8
-from ganlab.data.stacked import Stacks, single, stack
-from ganlab.data.stream import Stream
+from ganlab.data import Stacks, Stream, available, load, single, stack, to_float, to_uint8
 from ganlab.errors import DataError
-from ganlab.metrics import expected_modes, features, stack_judge, stacked_modes
+from ganlab.metrics import expected_modes, features, scoring, stack_judge, stacked_modes
 
 
 @pytest.fixture(scope="module")

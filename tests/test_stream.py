@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from ganlab.data.stream import Stream
+from ganlab.data import Stream
 from ganlab.errors import DataError
 
 IMAGES = torch.arange(10, dtype=torch.uint8).view(-1, 1, 1, 1).expand(10, 1, 2, 2).contiguous()

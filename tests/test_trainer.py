@@ -10,20 +10,17 @@ import textwrap
 import pytest
 import torch
 
-from ganlab import checkpoint
-from ganlab.build import build
-from ganlab.callbacks import Callback, JsonLines, read_log
 from ganlab.errors import CheckpointError, NonFiniteLoss
-from ganlab.recipes import Recipe
-from ganlab.trainer import Trainer, differences
+from ganlab.recipes import Recipe, build
+from ganlab.training import Callback, JsonLines, Trainer, checkpoint, differences, read_log
 
 #: What the child processes share with this one: a small GAN with BatchNorm, flips and an average.
 COMMON = textwrap.dedent("""
     import os, signal, sys, torch
     torch.set_num_threads(1)
-    from ganlab.build import build
+    from ganlab.recipes import build
     from ganlab.recipes import Recipe
-    from ganlab.trainer import Trainer
+    from ganlab.training import Trainer
 
     class Pictures:
         shape = (1, 16, 16)
@@ -288,8 +285,8 @@ def test_differences_are_named():
 RANKS = """
     import json
     from ganlab import ranks
-    from ganlab.data.stream import Stream
-    from ganlab.trainer import Trainer
+    from ganlab.data import Stream
+    from ganlab.training import Trainer
     rank, world = ranks.start()
     plan = Recipe("t", network="mlp", size=16, batch=16 // world, precision="fp32", half_life=50,
                   generator={"width": 8, "latent": 4, "batch_norm": False},

@@ -7,11 +7,10 @@ import math
 import pytest
 import torch
 
-from ganlab.build import build, source
 from ganlab.errors import RecipeError
-from ganlab.game.tricks import Pool, flip_labels, top, unrolled
+from ganlab.game import Pool, flip_labels, top, unrolled
 from ganlab.models import mlp
-from ganlab.recipes import Recipe
+from ganlab.recipes import Recipe, build, source
 from tests.test_game import Pictures, small
 
 POINTS = dict(data="ring8", network="mlp", size=None, precision="fp32", half_life=0, batch=16,

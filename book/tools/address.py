@@ -180,10 +180,6 @@ def main() -> None:
         print("\n".join(wrong) or f"every address derives from {read().repository}")
         sys.exit(bool(wrong))
     changed = update()
-    import first_cell  # here, because it imports this module
-
-    # The branch stands in the first cell by itself, where no pattern finds it.
-    changed += [path for path in sorted(ROOT.glob("book/*.ipynb")) if first_cell.renew(path)]
     for path in dict.fromkeys(changed):
         print("rewrote", path.relative_to(ROOT))
 

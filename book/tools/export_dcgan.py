@@ -20,8 +20,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from ganlab import lab, plots
-from ganlab.build import networks
-from ganlab.recipes import Recipe
+from ganlab.recipes import Recipe, networks
 
 RESULT = "dcgan-mnist"
 TARGET = Path(__file__).resolve().parents[1] / "static" / "live"

@@ -23,10 +23,9 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from ganlab import train
-from ganlab.callbacks import Callback
 from ganlab.data import toy
 from ganlab.metrics import mode_coverage
-from ganlab.trainer import Trainer
+from ganlab.training import Callback, Trainer
 
 TARGET = Path(__file__).resolve().parents[1] / "static" / "live" / "ring-weights.js"
 ROUNDS = (0, 20, 50, 100, 150, 200, 300, 500, 1000, 2000, 4000, 8000)

@@ -21,9 +21,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ganlab import latent, plots, published
-from ganlab.models.equalized import HE, EqualLinear
+from ganlab import latent, plots
+from ganlab.models import HE, EqualLinear
 from ganlab.models.stylegan2 import Generator
+from ganlab.runs import published
 
 RESULT = "stylegan2-glyphs-64"
 DIGITS = "stylegan2-mnist-classes"

@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from ganlab.scoring import compare
+from ganlab.metrics import compare
 
 BOOK = Path(__file__).resolve().parents[1]
 RESULTS, PAGE = BOOK / "results", BOOK / "all_results.md"

@@ -14,7 +14,7 @@ from ganlab.data.pictures import decode
 from ganlab.errors import DataError
 
 if TYPE_CHECKING:
-    from ganlab.data.sources import Found, Want
+    from ganlab.data.found import Found, Want
 
 TEST_FROM = 182_638  # number of the first test picture; training ends at TRAIN_TO
 TRAIN_TO = 162_770
@@ -22,7 +22,7 @@ TRAIN_TO = 162_770
 
 def find(root: Path, want: Want) -> Found | None:
     """``root/celeba/img_align_celeba`` as a folder or zip of numbered JPEG files."""
-    from ganlab.data.sources import Found
+    from ganlab.data.found import Found
 
     home = root / "celeba"
     if (home / "img_align_celeba").is_dir():

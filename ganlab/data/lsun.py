@@ -16,7 +16,7 @@ from ganlab.data.pictures import decode
 from ganlab.errors import DataError
 
 if TYPE_CHECKING:
-    from ganlab.data.sources import Found, Want
+    from ganlab.data.found import Found, Want
 
 
 def folder(category: str, split: str) -> str:
@@ -32,7 +32,7 @@ def by_hand(want: Want) -> str:
 
 def find(root: Path, want: Want) -> Found | None:
     """The category's LMDB folder under ``root`` or ``root/lsun``."""
-    from ganlab.data.sources import Found
+    from ganlab.data.found import Found
 
     name = folder(want.category, want.split)
     for place in (root / name, root / "lsun" / name):

@@ -11,29 +11,9 @@ import numpy as np
 from ganlab.data import celeba, emoji, fetch, lsun
 from ganlab.data.cache import Decoded, progress, stamp
 from ganlab.data.folder import Files, layout, zip_files
-from ganlab.data.pictures import Colour, choose, decode, fit_array
+from ganlab.data.found import Found, Want
+from ganlab.data.pictures import choose, decode, fit_array
 from ganlab.errors import DataError
-
-
-@dataclass(frozen=True)
-class Want:
-    """What the user asked for, in the form in which a reader needs it."""
-
-    size: int
-    channels: int
-    split: str
-    limit: int | None = None
-    background: Colour = "white"
-    damaged: str = "skip"
-    category: str = "bedroom"
-
-
-@dataclass(frozen=True)
-class Found:
-    """A set that is on disk: what it depends on, and how to decode it."""
-
-    fingerprint: str
-    decode: Callable[[Want], Decoded]
 
 
 @dataclass(frozen=True)

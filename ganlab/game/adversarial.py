@@ -17,8 +17,8 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
 from ganlab import ranks
-from ganlab.ada import AdaptiveP
-from ganlab.augment import InstanceNoise, Transform
+from ganlab.augment.ada import AdaptiveP
+from ganlab.augment.diff import InstanceNoise, Transform
 from ganlab.errors import RecipeError
 from ganlab.game.base import Batch, Game
 from ganlab.game.player import Player
@@ -49,7 +49,7 @@ class AdversarialGame(Game):
         precision, seed: see `Game`.
         penalties: added to the loss of the side that each names.
         clip: bound on D's weights after each of its steps; 0 for none.
-        augment: what D sees in place of a picture, in both steps (`ganlab.augment`).
+        augment: what D sees in place of a picture, in both steps (`ganlab.augment.diff`).
         instance_noise: standard deviation of noise on all that D sees, falling to 0.
         label_flip: probability that a pair of labels is exchanged in D's loss.
         top_k: share of generated samples that G learns from in the end, falling from 1.

@@ -115,7 +115,7 @@ def results(name: str) -> Path:
     Raises:
         GanlabError: it is not there; the line says where it was sought.
     """
-    from ganlab.published import folder
+    from ganlab.runs.published import folder
 
     return folder(name)
 

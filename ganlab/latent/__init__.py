@@ -8,12 +8,14 @@ generator's device, without a graph, with the noise inputs fixed; the generator'
 and gradients stay as they were.
 """
 
+from ganlab.latent import factors, reader
 from ganlab.latent.classes import of_class
-from ganlab.latent.directions import Directions, ganspace, sefa, supervised
+from ganlab.latent.directions import Directions, affines, ganspace, sefa, supervised
 from ganlab.latent.disentanglement import (
     Separability,
     conditional_entropy,
     entropy,
+    gaps,
     linear_fit,
     mig,
     mutual_information,
@@ -22,9 +24,10 @@ from ganlab.latent.disentanglement import (
 from ganlab.latent.distance import pyramid_distance
 from ganlab.latent.editing import edit
 from ganlab.latent.factors import scalars
+from ganlab.latent.linear import explained, logistic, ridge
 from ganlab.latent.mixing import mix, mixing_grid
 from ganlab.latent.network import chosen, draw, mapped, render
-from ganlab.latent.projection import Projection, project
+from ganlab.latent.projection import Projection, noise_penalty, project, ramp
 from ganlab.latent.reader import FactorReader
 from ganlab.latent.table import Disentanglement, disentanglement, read_factors
 from ganlab.latent.walk import centre, lerp, path, slerp, truncated, walk
@@ -35,6 +38,7 @@ __all__ = [
     "FactorReader",
     "Projection",
     "Separability",
+    "affines",
     "centre",
     "chosen",
     "conditional_entropy",
@@ -42,20 +46,28 @@ __all__ = [
     "draw",
     "edit",
     "entropy",
+    "explained",
+    "factors",
     "ganspace",
+    "gaps",
     "lerp",
     "linear_fit",
+    "logistic",
     "mapped",
     "mig",
     "mix",
     "mixing_grid",
     "mutual_information",
+    "noise_penalty",
     "of_class",
     "path",
     "project",
     "pyramid_distance",
+    "ramp",
     "read_factors",
+    "reader",
     "render",
+    "ridge",
     "scalars",
     "sefa",
     "separability",

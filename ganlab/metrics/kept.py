@@ -9,8 +9,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from ganlab import checkpoint
 from ganlab.errors import CheckpointError
+from ganlab.training import checkpoint
 
 
 def cache_folder() -> Path:

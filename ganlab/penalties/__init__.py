@@ -21,7 +21,8 @@ A new penalty is one class:
             return gradient_norm(gradient) ** 2
 """
 
-from ganlab.penalties import averages, path_length
+from ganlab.penalties import averages, gradient, path_length
+from ganlab.penalties.averages import shift_and_flip
 from ganlab.penalties.base import (
     Judged,
     Penalty,
@@ -32,19 +33,23 @@ from ganlab.penalties.base import (
 )
 from ganlab.penalties.functional import draw, functional_loss
 from ganlab.penalties.gradient import GradientPenalty, gradient_norm, squared_norm
+from ganlab.penalties.path_length import PathLength
 
 __all__ = [
     "GradientPenalty",
     "Judged",
+    "PathLength",
     "Penalty",
     "averages",
     "draw",
     "functional_loss",
+    "gradient",
     "gradient_norm",
     "input_gradient",
     "path_length",
     "penalties",
     "penalty",
     "penalty_family",
+    "shift_and_flip",
     "squared_norm",
 ]

@@ -60,9 +60,9 @@ class Recipe:
         ramp: the half-life is at most this share of the images seen.
         clip: bound on the discriminator's weights; 0 for none.
         pack: samples that the discriminator judges together.
-        augment: words of `ganlab.augment` that D sees everything through, with commas between;
-            or "ada" for adaptive augmentation (`ganlab.ada`).
-        ada_target, ada_length: of `ganlab.ada.AdaptiveP`.
+        augment: words of `ganlab.augment.diff` that D sees everything through, with commas between;
+            or "ada" for adaptive augmentation (`ganlab.augment.ada`).
+        ada_target, ada_length: of `ganlab.augment.ada.AdaptiveP`.
         instance_noise: standard deviation of noise on all that D sees, to 0 over `steps`.
         label_flip: probability of exchanged labels in D's loss.
         top_k: share of samples that the generator learns from in the end, from 1 over `steps`.
@@ -73,7 +73,7 @@ class Recipe:
         compile: `torch.compile` both networks.
         seed: of weights, data order and latent vectors.
         steps: rounds.
-        log_every, sample_every, checkpoint_every, samples: see `ganlab.trainer.Trainer`.
+        log_every, sample_every, checkpoint_every, samples: see `ganlab.training.trainer.Trainer`.
     """
 
     name: str

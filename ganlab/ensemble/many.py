@@ -2,8 +2,9 @@
 
     print(train_many(recipe("mlp-ring"), seeds=10))
 
-Every seed is the run that `ganlab.build.build` makes of it: its own initial weights, data, latent
-vectors and losses, and no seed sees another. Only the calls are shared: `ganlab.game.stacked`.
+Every seed is the run that `ganlab.recipes.build` makes of it: its own initial weights, data,
+latent vectors and losses, and no seed sees another. Only the calls are shared:
+`ganlab.ensemble.stacked`.
 """
 
 from __future__ import annotations
@@ -16,12 +17,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ganlab import memory
-from ganlab.build import source
+from ganlab.ensemble.together import Together, refuse_unsupported
 from ganlab.errors import RecipeError
-from ganlab.game.together import Together, refuse_unsupported
 from ganlab.metrics.modes import mode_coverage
 from ganlab.recipes import Recipe
+from ganlab.recipes.building import source
+from ganlab.training import memory
 
 SAMPLES = 2500  # per seed and score: the published protocol
 

@@ -188,7 +188,7 @@ def evaluate(
     Returns:
         A dictionary for JSON: `rows`, each with `value`, `floor`, `better` and settings; `n`,
         `floor_n`, `seed`, `features` (name and fingerprint), `resizer`, `accuracy`, `notes`. With
-        "fid" it has the keys of `ganlab.scoring.score`.
+        "fid" it has the keys of `ganlab.metrics.scoring.score`.
 
     Raises:
         DataError: too few pictures, or a value that is not finite.

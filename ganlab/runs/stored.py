@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from ganlab.build import networks, precision
+from ganlab.recipes.building import networks, precision
 from ganlab.recipes import Recipe
 
 

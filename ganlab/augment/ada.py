@@ -18,7 +18,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ganlab import ada_ops, ranks
+from ganlab import ranks
+from ganlab.augment import ada_ops
 from ganlab.errors import RecipeError, unknown
 
 GROUPS = ("blit", "geom", "color", "filter", "noise", "cutout")

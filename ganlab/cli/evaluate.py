@@ -59,7 +59,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def evaluate(args: argparse.Namespace) -> int:
     """`ganlab evaluate`."""
-    from ganlab.runs import Run
+    from ganlab.runs.run import Run
 
     target = Path(args.run).expanduser()
     if args.out is not None and args.out.is_dir():
@@ -90,8 +90,8 @@ def _write(report: dict[str, Any], path: Path) -> None:
 
 def _points(run: Any, args: argparse.Namespace) -> int:
     """Modes found, and share of good samples."""
-    from ganlab.build import source
-    from ganlab.scoring import score, verdict
+    from ganlab.metrics.scoring import score, verdict
+    from ganlab.recipes.building import source
 
     for option in FOR_PICTURES:
         if getattr(args, option) not in (None, False):
@@ -109,12 +109,12 @@ def _points(run: Any, args: argparse.Namespace) -> int:
 
 def _run(run: Any, args: argparse.Namespace) -> dict[str, Any]:
     """The report on a run, against its own data or others."""
-    from ganlab import evaluation
-    from ganlab.build import source
     from ganlab.data import load
     from ganlab.data.native import native, resized
     from ganlab.data.stacked import stacked
-    from ganlab.scoring import count_modes
+    from ganlab.metrics import evaluation
+    from ganlab.metrics.scoring import count_modes
+    from ganlab.recipes.building import source
 
     _check(args)
     run.generator()  # none yet: say so before anything takes time
@@ -141,9 +141,9 @@ def _run(run: Any, args: argparse.Namespace) -> dict[str, Any]:
 
 def _files(target: Path, args: argparse.Namespace) -> dict[str, Any]:
     """The report on a folder or zip of pictures."""
-    from ganlab import evaluation
     from ganlab.data import load
     from ganlab.data.native import native, resized
+    from ganlab.metrics import evaluation
 
     if not target.exists():
         raise DataError(f"there is no run, folder or zip {target}")
@@ -169,7 +169,7 @@ def _files(target: Path, args: argparse.Namespace) -> dict[str, Any]:
 
 
 def _metrics(args: argparse.Namespace) -> tuple[str, ...]:
-    from ganlab.evaluation import DEFAULT, chosen
+    from ganlab.metrics.evaluation import DEFAULT, chosen
 
     return DEFAULT if args.metrics is None else chosen(args.metrics)
 
@@ -180,7 +180,7 @@ def _check(args: argparse.Namespace) -> None:
     Raises:
         GanlabError: saying what does.
     """
-    from ganlab.evaluation import LEAST
+    from ganlab.metrics.evaluation import LEAST
     from ganlab.metrics.extractors import check_name
     from ganlab.metrics.resize import resizer
 
@@ -200,11 +200,11 @@ def _check(args: argparse.Namespace) -> None:
 
 def _judge(args: argparse.Namespace, real: Any) -> tuple[Any, Any, list[str]]:
     """The extractor, the real pictures that scores may take, and what is to be said about it."""
-    from ganlab.evaluation import LEAST, enough
     from ganlab.metrics import weights
+    from ganlab.metrics.evaluation import LEAST, enough
     from ganlab.metrics.extractors import extractor
-    from ganlab.runs import pick_device
-    from ganlab.scoring import learned
+    from ganlab.metrics.scoring import learned
+    from ganlab.runs.run import pick_device
 
     name = args.features or "classifier"
     if name != "classifier":

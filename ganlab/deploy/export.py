@@ -21,7 +21,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ganlab import onnx_files
+from ganlab.deploy import onnx_files
 from ganlab.errors import GanlabError, unknown
 from ganlab.models.modulation import Modulated
 from ganlab.models.style_layers import StyleGenerator
@@ -189,7 +189,7 @@ def to_safetensors(
     """
     from safetensors.torch import load_file
 
-    from ganlab.stored import save_generator
+    from ganlab.runs.stored import save_generator
 
     path, generator = Path(path), generator.eval()
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -13,13 +13,13 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ganlab.build import build
+from ganlab.ensemble.stacked import Stacked, over_seeds, splits
 from ganlab.errors import RecipeError
 from ganlab.game.player import Player
-from ganlab.game.stacked import Stacked, over_seeds, splits
 from ganlab.game.tricks import flip_labels, unrolled
 from ganlab.penalties import Judged, Penalty
 from ganlab.recipes import FREE, Recipe
+from ganlab.recipes.building import build
 
 #: Fields that a stacked game obeys, or that say nothing about points.
 SUPPORTED = frozenset(
@@ -81,7 +81,7 @@ class Together:
     Args:
         recipe: on points.
         seeds: each gives the initial weights that `build` gives.
-        data: from `ganlab.build.source`.
+        data: from `ganlab.recipes.building.source`.
         device: where to play.
 
     Raises:

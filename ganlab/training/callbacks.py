@@ -6,32 +6,45 @@ import json
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import torch
 
 from ganlab import plots
 from ganlab.errors import GanlabError
 
-if TYPE_CHECKING:
-    from ganlab.trainer import Trainer
-
 Record = dict[str, Any]
+
+
+class Referee(Protocol):
+    """What a callback may look at: the trainer, by what it shows.
+
+    Attributes:
+        step: rounds played.
+        folder: of the run, or None.
+        game: being played.
+        log: records so far, in this session.
+    """
+
+    step: int
+    folder: Path | None
+    game: Any
+    log: list[Record]
 
 
 class Callback:
     """Hooks of `Trainer.fit`; all run on rank 0 only, and do nothing by default."""
 
-    def on_start(self, trainer: Trainer) -> None:
+    def on_start(self, trainer: Referee) -> None:
         """Before the first round, after a resume."""
 
-    def on_log(self, trainer: Trainer, record: Record) -> None:
+    def on_log(self, trainer: Referee, record: Record) -> None:
         """A log line: plain numbers, and `confidence`, two histograms."""
 
-    def on_sample(self, trainer: Trainer, path: Path) -> None:
+    def on_sample(self, trainer: Referee, path: Path) -> None:
         """A sample grid has been written."""
 
-    def on_end(self, trainer: Trainer) -> None:
+    def on_end(self, trainer: Referee) -> None:
         """After the last round, also when stopped or failed."""
 
 
@@ -41,7 +54,7 @@ class JsonLines(Callback):
     def __init__(self, path: Path) -> None:
         self.path = path
 
-    def on_start(self, trainer: Trainer) -> None:
+    def on_start(self, trainer: Referee) -> None:
         """Keep the lines up to the current step: the others will be written again."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
         kept = [r for r in read_log(self.path) if r["step"] <= trainer.step]
@@ -49,7 +62,7 @@ class JsonLines(Callback):
         partial.write_text("".join(json.dumps(record) + "\n" for record in kept))
         partial.replace(self.path)
 
-    def on_log(self, trainer: Trainer, record: Record) -> None:
+    def on_log(self, trainer: Referee, record: Record) -> None:
         """Append the line."""
         with open(self.path, "a") as file:
             file.write(json.dumps(record) + "\n")
@@ -73,7 +86,7 @@ class Lines(Callback):
     def __init__(self, stream: Any = None) -> None:
         self.stream = stream or sys.stderr
 
-    def on_log(self, trainer: Trainer, record: Record) -> None:
+    def on_log(self, trainer: Referee, record: Record) -> None:
         """Print the line."""
         print(summary(record), file=self.stream, flush=True)
 
@@ -123,16 +136,16 @@ class TensorBoard(Callback):
             raise _missing("tensorboard") from error
         self.writer = SummaryWriter(str(folder))
 
-    def on_log(self, trainer: Trainer, record: Record) -> None:
+    def on_log(self, trainer: Referee, record: Record) -> None:
         """Write the scalars."""
         for key, value in numbers(record).items():
             self.writer.add_scalar(key, value, record["step"])
 
-    def on_sample(self, trainer: Trainer, path: Path) -> None:
+    def on_sample(self, trainer: Referee, path: Path) -> None:
         """Write the picture."""
         self.writer.add_image("samples", _pixels(path), trainer.step, dataformats="HWC")
 
-    def on_end(self, trainer: Trainer) -> None:
+    def on_end(self, trainer: Referee) -> None:
         """Flush."""
         self.writer.close()
 
@@ -152,15 +165,15 @@ class WandB(Callback):
         folder.mkdir(parents=True, exist_ok=True)
         self.run = wandb.init(project=project, dir=str(folder), config=config)
 
-    def on_log(self, trainer: Trainer, record: Record) -> None:
+    def on_log(self, trainer: Referee, record: Record) -> None:
         """Send the scalars."""
         self.run.log(numbers(record), step=record["step"])
 
-    def on_sample(self, trainer: Trainer, path: Path) -> None:
+    def on_sample(self, trainer: Referee, path: Path) -> None:
         """Send the picture."""
         self.run.log({"samples": self.wandb.Image(str(path))}, step=trainer.step)
 
-    def on_end(self, trainer: Trainer) -> None:
+    def on_end(self, trainer: Referee) -> None:
         """Finish."""
         self.run.finish()
 
@@ -187,15 +200,15 @@ class MLflow(Callback):
         self.run = mlflow.start_run()
         mlflow.log_params({k: str(v)[:500] for k, v in (config or {}).items()})
 
-    def on_log(self, trainer: Trainer, record: Record) -> None:
+    def on_log(self, trainer: Referee, record: Record) -> None:
         """Store the scalars."""
         self.mlflow.log_metrics(numbers(record), step=record["step"])
 
-    def on_sample(self, trainer: Trainer, path: Path) -> None:
+    def on_sample(self, trainer: Referee, path: Path) -> None:
         """Store the picture."""
         self.mlflow.log_artifact(str(path), "samples")
 
-    def on_end(self, trainer: Trainer) -> None:
+    def on_end(self, trainer: Referee) -> None:
         """Finish."""
         self.mlflow.end_run()
 

@@ -53,8 +53,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def export(args: argparse.Namespace) -> int:
     """`ganlab export`."""
-    from ganlab import export as maker
-    from ganlab import onnx_files
+    from ganlab.deploy import export as maker
+    from ganlab.deploy import onnx_files
 
     if args.to not in FORMATS:
         raise GanlabError(unknown("format", args.to, FORMATS))
@@ -90,8 +90,8 @@ def stored(target: str) -> tuple[Any, Any, tuple[int, ...], Path]:
     Raises:
         GanlabError: there is no such run or result, or it holds no generator.
     """
-    from ganlab import published
-    from ganlab.runs import Run
+    from ganlab.runs import published
+    from ganlab.runs.run import Run
 
     folder = Path(target).expanduser()
     if (folder / "recipe.json").is_file():

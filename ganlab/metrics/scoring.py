@@ -10,9 +10,10 @@ from torch import Tensor
 from ganlab.data import to_uint8
 from ganlab.data.stacked import stacked
 from ganlab.errors import DataError
-from ganlab.metrics import Classifier, classifier, fid, mode_coverage, stack_judge, stacked_modes
-from ganlab.metrics.features import apart
-from ganlab.metrics.stacked import SAMPLES, StackJudge
+from ganlab.metrics.features import Classifier, apart, classifier
+from ganlab.metrics.frechet import fid
+from ganlab.metrics.modes import mode_coverage
+from ganlab.metrics.stacked import SAMPLES, StackJudge, stack_judge, stacked_modes
 
 #: What scores must agree in to stand in one table.
 SAME = ("kind", "features", "resizer", "data", "n", "modes_n")

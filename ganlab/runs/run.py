@@ -12,15 +12,17 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ganlab import checkpoint, plots, ranks
-from ganlab.build import build, source
-from ganlab.callbacks import TRACKERS, Callback, read_log, write_samples
+from ganlab import plots, ranks
+
+from ganlab.training import checkpoint
+from ganlab.recipes.building import build, source
+from ganlab.training.callbacks import TRACKERS, Callback, read_log, write_samples
 from ganlab.errors import CheckpointError, DataError, GanlabError
 from ganlab.models.latent import drawn
 from ganlab.recipes import Recipe, recipe
-from ganlab.scoring import obeyed, score
-from ganlab.stored import provenance, read_generator, save_generator
-from ganlab.trainer import Trainer
+from ganlab.metrics.scoring import obeyed, score
+from ganlab.runs.stored import provenance, read_generator, save_generator
+from ganlab.training.trainer import Trainer
 
 
 class Run:
@@ -178,7 +180,7 @@ def train(
         resume: continue the run in `out` from its newest checkpoint.
         device: by default the best there is.
         trackers: any of "tensorboard", "wandb", "mlflow".
-        callbacks: see `ganlab.callbacks`.
+        callbacks: see `ganlab.training.callbacks`.
         data: the data set if it is loaded already.
         evaluate: score the generator at the end.
         **changes: fields of the recipe to change.

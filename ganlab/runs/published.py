@@ -18,7 +18,7 @@ from torch import nn
 
 from ganlab.errors import GanlabError, unknown
 from ganlab.recipes import Recipe
-from ganlab.stored import read_generator
+from ganlab.runs.stored import read_generator
 
 WEIGHTS, RESULTS = "generator.safetensors", "results.json"
 
@@ -26,7 +26,7 @@ WEIGHTS, RESULTS = "generator.safetensors", "results.json"
 def roots() -> list[Path]:
     """Folders that may hold results: `GANLAB_RESULTS`, the checkout's, and below this folder."""
     named = [Path(os.environ["GANLAB_RESULTS"])] if "GANLAB_RESULTS" in os.environ else []
-    checkout = Path(__file__).resolve().parents[1] / "book" / "results"
+    checkout = Path(__file__).resolve().parents[2] / "book" / "results"
     return [*named, checkout, Path.cwd() / "results", Path.cwd() / "book" / "results"]
 
 

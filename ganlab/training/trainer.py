@@ -12,12 +12,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ganlab import checkpoint, memory, progress, ranks
-from ganlab.callbacks import Callback, JsonLines, write_samples
+from ganlab import progress, ranks
 from ganlab.data.stream import Stream
 from ganlab.errors import CheckpointError, NonFiniteLoss
 from ganlab.game.adversarial import AdversarialGame
-from ganlab.game.ideal import ideal_seconds
+from ganlab.training import checkpoint, memory
+from ganlab.training.callbacks import Callback, JsonLines, write_samples
+from ganlab.training.ideal import ideal_seconds
 
 FIXED_NOISE_SEED = 20140610  # any constant: the same latent vectors in every grid of a run
 

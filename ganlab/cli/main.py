@@ -13,9 +13,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from ganlab import __version__, cli_evaluate, cli_export
-from ganlab.cli_evaluate import evaluate
-from ganlab.cli_export import export
+from ganlab import __version__
+from ganlab.cli import evaluate as cli_evaluate
+from ganlab.cli import export as cli_export
+from ganlab.cli.evaluate import evaluate
+from ganlab.cli.export import export
 from ganlab.errors import GanlabError, NonFiniteLoss, unknown
 
 EXAMPLES = """\
@@ -124,9 +126,10 @@ def parser() -> argparse.ArgumentParser:
 
 def train(args: argparse.Namespace) -> int:
     """`ganlab train`."""
-    from ganlab import progress, ranks, runs, scoring
-    from ganlab.callbacks import Lines
+    from ganlab import progress, ranks, runs
+    from ganlab.metrics import scoring
     from ganlab.recipes import parse_settings, recipe
+    from ganlab.training.callbacks import Lines
 
     changes = parse_settings(args.set)
     for key in ("data", "steps", "seed"):
@@ -167,7 +170,7 @@ def train(args: argparse.Namespace) -> int:
 
 def sample(args: argparse.Namespace) -> int:
     """`ganlab sample`."""
-    from ganlab.runs import Run
+    from ganlab.runs.run import Run
 
     run = Run(args.run)
     if args.n < 1:

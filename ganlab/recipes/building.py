@@ -10,8 +10,8 @@ from typing import Any, cast
 import torch
 from torch import nn
 
-from ganlab.ada import Ada, AdaptiveP
-from ganlab.augment import Transform, augment
+from ganlab.augment.ada import Ada, AdaptiveP
+from ganlab.augment.diff import Transform, augment
 from ganlab.data import load, toy
 from ganlab.data.stream import Stream
 from ganlab.errors import RecipeError
@@ -22,7 +22,7 @@ from ganlab.models import dcgan, mlp, modern, progan, resnet, stylegan, stylegan
 from ganlab.models.latent import Classes
 from ganlab.models.layers import Packed
 from ganlab.penalties import Penalty, penalty
-from ganlab.recipes import Recipe
+from ganlab.recipes.base import Recipe
 
 FAMILIES = {
     "dcgan": dcgan,
