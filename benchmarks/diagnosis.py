@@ -151,7 +151,7 @@ def one(
     run, pictures, game = play(plan, twist, data, test, limit)
     run["seconds"] = round(time.perf_counter() - start, 1)
     if run["last"]["finite"] == plan.steps:
-        scores = score(game.draw, data, False, n=2000, seed=plan.seed)
+        scores = score(game.seeded, data, False, n=2000, seed=plan.seed)
         run["last"] |= {"frechet": scores["frechet"], "floor": scores["floor"]}
     run["confidence"] = game.confidence()
     return {"seed": plan.seed} | run, pictures

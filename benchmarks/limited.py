@@ -68,7 +68,7 @@ class Watch(Callback):
     def on_sample(self, trainer: Trainer, path: Path) -> None:
         """Score as in the end of a run, with the same latent vectors each time."""
         game = trainer.game
-        found = score(game.draw, self.data, points=False)
+        found = score(game.seeded, self.data, points=False)
         row = {"step": trainer.step, "images": game.images, "frechet": found["frechet"]}
         self.scored.on_log(trainer, row)
 

@@ -108,7 +108,7 @@ class Curve(JsonLines):
             self._count(trainer)
 
     def _count(self, trainer: Trainer) -> None:
-        got = stacked_modes(trainer.game.draw(self.samples), self.judge, self.samples)
+        got = stacked_modes(trainer.game.seeded(self.samples), self.judge, self.samples)
         super().on_log(trainer, {"step": trainer.step} | coverage(got))
 
 

@@ -29,7 +29,7 @@ from tables import NARROW, TABLES
 import ganlab
 from ganlab import plots, runs
 from ganlab.errors import GanlabError
-from ganlab.recipes import Recipe, parse_settings, recipe, source
+from ganlab.recipes import Recipe, recipe, settings, source
 from ganlab.runs import save_generator
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -217,7 +217,7 @@ def main() -> None:
     what.add_parser("list", help="what is stored")
     args = parser.parse_args()
     if args.what == "seeds":
-        print(seeds(args.recipe, args.seeds, parse_settings(args.set), args.title))
+        print(seeds(args.recipe, args.seeds, settings(args.set), args.title))
     elif args.what == "table":
         print(table(args.table, args.seeds, args.steps, args.only))
     elif args.what == "rescore":

@@ -15,6 +15,7 @@ import numpy as np
 import torch
 
 from ganlab.data.imageset import to_float, to_uint8
+from ganlab.data.sizes import Size, as_size
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -87,8 +88,8 @@ def save_grid(images: torch.Tensor, path: str | Path, columns: int = 8, zoom: in
     return path
 
 
-def untile(path: str | Path, size: int, zoom: int = 2, pad: int = 2) -> torch.Tensor:
-    """The pictures of a grid that `save_grid` wrote, (N, 3, size, size) in [-1, 1].
+def untile(path: str | Path, size: Size, zoom: int = 2, pad: int = 2) -> torch.Tensor:
+    """The pictures of a grid that `save_grid` wrote, (N, 3, H, W) in [-1, 1].
 
     Places of the last row that hold no picture come out white.
     """
@@ -97,8 +98,9 @@ def untile(path: str | Path, size: int, zoom: int = 2, pad: int = 2) -> torch.Te
     sheet = Image.open(path).convert("RGB")
     small = sheet.resize((sheet.width // zoom, sheet.height // zoom), Image.Resampling.NEAREST)
     pixels = torch.from_numpy(np.array(small))[pad:, pad:]
-    cut = pixels.unfold(0, size, size + pad).unfold(1, size, size + pad)
-    return to_float(cut.reshape(-1, 3, size, size))
+    h, w = as_size(size)
+    cut = pixels.unfold(0, h, h + pad).unfold(1, w, w + pad)
+    return to_float(cut.reshape(-1, 3, h, w))
 
 
 def save_picture(image: torch.Tensor, path: str | Path) -> Path:

@@ -74,7 +74,10 @@ MISTAKES = {
     "a tracker": (["train", "dcgan-glyphs", "--track", "tensorbord"], "tensorboard"),
     "a device": (["train", "dcgan-glyphs", "--device", "gpu"], "cpu, cuda or mps"),
     "an option": (["train", "dcgan-glyphs", "--stepz", "3"], "--stepz"),
-    "a number": (["train", "dcgan-glyphs", "--steps", "-3"], "steps must be positive"),
+    "a number": (
+        ["train", "dcgan-glyphs", "--steps", "-3"],
+        "steps: -3 is not a whole number from 1",
+    ),
     "no recipe": (["train"], "recipe"),
 }
 
@@ -128,7 +131,16 @@ def test_lists(capsys):
     assert cli.main(["recipes"]) == 0
     assert "dcgan-mnist" in capsys.readouterr().out
     assert cli.main(["recipes", "dcgan-mnist"]) == 0
+    out = capsys.readouterr().out
+    assert "\ndata              = mnist\n" in out
+    assert "clip" in out
+    assert "spread" not in out  # a field of another game
+    assert cli.main(["recipes", "dcgan-mnist", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["data"] == "mnist"
+    assert cli.main(["recipes", "vae-mnist", "--schema"]) == 0
+    schema = json.loads(capsys.readouterr().out)["properties"]
+    assert schema["batch"]["maximum"] == 65536
+    assert "clip" not in schema
     assert cli.main(["data"]) == 0
     out = capsys.readouterr().out
     assert "cifar10" in out

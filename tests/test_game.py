@@ -6,11 +6,11 @@ import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from ganlab.game import Average
+from ganlab.game import Average, needed_passes
 from ganlab.losses import Objective, minimax, non_saturating
 from ganlab.models import mlp
 from ganlab.recipes import Recipe, build
-from ganlab.training.ideal import ideal_seconds, needed_passes
+from ganlab.training.ideal import ideal_seconds
 
 
 class Pictures:

@@ -8,9 +8,9 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from ganlab.errors import RecipeError
-from ganlab.game import WholeStep
+from ganlab.game import WholeStep, needed_passes
 from ganlab.recipes import build, penalties, recipe
-from ganlab.training.ideal import ideal_seconds, needed_passes
+from ganlab.training.ideal import ideal_seconds
 from tests.test_game import Pictures, mlp_recipe, small
 from tests.test_tricks import on_points, weights
 

@@ -5,8 +5,9 @@ import torch
 from game_kit import resumed
 
 from ganlab.errors import RecipeError
+from ganlab.game import needed_passes
 from ganlab.recipes import Recipe, build
-from ganlab.training.ideal import ideal_seconds, needed_passes
+from ganlab.training.ideal import ideal_seconds
 
 NARROW = {"latent": 16, "channel_base": 64, "channel_max": 8}
 D = {"channel_base": 64, "channel_max": 8}

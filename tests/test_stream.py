@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from ganlab.data import Stream
+from ganlab.data import Stream, to_uint8
 from ganlab.errors import DataError
 
 IMAGES = torch.arange(10, dtype=torch.uint8).view(-1, 1, 1, 1).expand(10, 1, 2, 2).contiguous()
@@ -103,3 +103,85 @@ def test_too_few_pictures_and_bad_batches_are_refused():
         Stream(Pictures(), 8, world=2)
     with pytest.raises(DataError, match="at least 1"):
         Stream(Pictures(), 0)
+
+
+def coordinates(n, height, width):
+    """Pictures whose pixels say where they are: (number, row, column) as bytes."""
+    at = torch.meshgrid(torch.arange(n), torch.arange(height), torch.arange(width), indexing="ij")
+    return torch.stack(at, 1).to(torch.uint8)
+
+
+def test_a_crop_is_a_whole_part_of_one_picture_and_any_part_is_as_likely():
+    data = Pictures(coordinates(250, 6, 9))
+    number, row, column = to_uint8(next(Stream(data, 250, crop="4x8"))).long().unbind(1)
+    assert sorted(number[:, 0, 0].tolist()) == list(range(250))
+    assert torch.equal(number, number[:, :1, :1].expand(250, 4, 8))
+    assert torch.equal(row - row[:, :1], torch.arange(4)[:, None].expand(250, 4, 8))
+    assert torch.equal(column - column[:, :, :1], torch.arange(8).expand(250, 4, 8))
+    corners = (row[:, 0, 0] * 2 + column[:, 0, 0]).bincount(minlength=6)
+    assert len(corners) == 6  # 3 rows x 2 columns of room
+    assert corners.min() > 30
+
+
+def test_a_crop_of_the_whole_picture_gives_the_first_pass_of_no_crop():
+    whole, cropped = Stream(Pictures(), 5, seed=3), Stream(Pictures(), 5, seed=3, crop=2)
+    assert torch.equal(next(whole), next(cropped))
+    assert cropped.shape == whole.shape == (1, 2, 2)
+
+
+@pytest.mark.parametrize("taken", [0, 1, 3, 4, 7])
+@pytest.mark.parametrize("mapped", [False, True])
+def test_crops_and_flips_resume_exactly(taken, mapped):
+    options = dict(flip=True, crop=4, workers=0)
+    a = Stream(Pictures(coordinates(10, 6, 6), mapped), 3, seed=5, **options)
+    for _ in range(taken):
+        next(a)
+    state = a.state_dict()
+    rest = [next(a) for _ in range(8)]
+    b = Stream(Pictures(coordinates(10, 6, 6)), 3, seed=99, **options)
+    b.load_state_dict(state)
+    assert all(torch.equal(x, next(b)) for x in rest)
+
+
+def test_ranks_share_crops_and_flips():
+    data, options = Pictures(coordinates(10, 6, 6)), dict(seed=1, flip=True, crop=(3, 5))
+    whole = Stream(data, 4, **options)
+    parts = [Stream(data, 2, rank=r, world=2, **options) for r in range(2)]
+    for _ in range(5):
+        assert torch.equal(next(whole), torch.cat([next(p) for p in parts]))
+
+
+def test_a_stream_that_was_set_back_to_its_beginning_resumes_exactly():
+    a = Stream(Pictures(), 3, seed=5)
+    start = a.state_dict()
+    first = next(a)
+    a.load_state_dict(start)  # as the trainer does to time a round
+    assert torch.equal(next(a), first)
+    state = a.state_dict()
+    rest = [next(a) for _ in range(8)]
+    b = Stream(Pictures(), 3, seed=99)
+    b.load_state_dict(state)
+    assert all(torch.equal(x, next(b)) for x in rest)
+
+
+def test_the_order_is_that_of_the_first_edition():
+    # Trained networks that the book shows saw the pictures in this order.
+    stream = Stream(Pictures(), 5, seed=0, flip=True)
+    assert [ids(next(stream)) for _ in range(3)] == [
+        [4, 1, 7, 5, 3],
+        [9, 0, 8, 6, 2],
+        [3, 9, 1, 7, 6],
+    ]
+    assert set(stream.state_dict()) == {"epoch", "position", "generator", "epoch_generator"}
+
+
+def test_crops_that_do_not_fit_are_refused():
+    data = Pictures(coordinates(4, 6, 9))
+    with pytest.raises(DataError, match=r"^crop 7x7 is larger than the pictures, 6x9$"):
+        Stream(data, 2, crop=7)
+    with pytest.raises(DataError, match="size='wide' must be a whole number of pixels"):
+        Stream(data, 2, crop="wide")
+    with pytest.raises(DataError, match=r"^only pictures can be cropped, not points$"):
+        Stream(torch.zeros(4, 2), 2, crop=1)
+    with pytest.raises(DataError, match=r"^this set has no pictures$"):
+        Stream(Pictures(IMAGES[:0]), 2)

@@ -2,7 +2,7 @@
 
 from ganlab.augment import ada_ops, diff
 from ganlab.augment.ada import PRESETS, Ada, AdaptiveP
-from ganlab.augment.diff import DiffAugment, InstanceNoise, Transform, augment
+from ganlab.augment.diff import DiffAugment, InstanceNoise, Sometimes, Transform, augment
 
 __all__ = [
     "PRESETS",
@@ -10,6 +10,7 @@ __all__ = [
     "AdaptiveP",
     "DiffAugment",
     "InstanceNoise",
+    "Sometimes",
     "Transform",
     "ada_ops",
     "augment",

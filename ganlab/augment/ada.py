@@ -101,6 +101,10 @@ class Ada(nn.Module):
                 x = getattr(self, f"_{group}")(x)
         return x
 
+    def set_p(self, p: float) -> None:
+        """Set the probability, as a schedule does."""
+        self.p.fill_(p)
+
     def _chance(self, x: Tensor, p: Tensor | None = None) -> Tensor:
         """(B,) bool, true with probability p."""
         return torch.rand(len(x), device=x.device) < (self.p if p is None else p)

@@ -197,3 +197,24 @@ class InstanceNoise:
 
     def __repr__(self) -> str:
         return f"InstanceNoise({self.std})"
+
+
+class Sometimes:
+    """A transform that each sample of a batch undergoes with probability p, on its own.
+
+    Args:
+        transform: of a batch.
+        p: probability; a schedule may move it.
+    """
+
+    def __init__(self, transform: Transform, p: float = 1.0) -> None:
+        self.transform, self.p = transform, p
+
+    def set_p(self, p: float) -> None:
+        """Set the probability."""
+        self.p = p
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """(B, ...) -> (B, ...)."""
+        chosen = torch.rand(len(x), device=x.device) < self.p
+        return torch.where(chosen.view(-1, *[1] * (x.ndim - 1)), self.transform(x), x)

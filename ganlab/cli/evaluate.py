@@ -204,7 +204,7 @@ def _judge(args: argparse.Namespace, real: Any) -> tuple[Any, Any, list[str]]:
     from ganlab.metrics.evaluation import LEAST, enough
     from ganlab.metrics.extractors import extractor
     from ganlab.metrics.scoring import learned
-    from ganlab.runs.run import pick_device
+    from ganlab.runs import pick_device
 
     name = args.features or "classifier"
     if name != "classifier":

@@ -36,6 +36,7 @@ from torch import Tensor
 from ganlab.data.atlas import CAP, CHARACTERS, TILE, TYPEFACES, atlas
 from ganlab.data.hashing import uniform
 from ganlab.data.imageset import ImageSet
+from ganlab.data.sizes import Size, as_size
 from ganlab.data.textures import TEXTURES, texture
 from ganlab.errors import DataError, unknown
 
@@ -140,7 +141,7 @@ def change(factors: Mapping[str, Tensor], **values: float | Sequence[float] | Te
 
 def draw(
     factors: Mapping[str, Tensor],
-    size: int = 32,
+    size: Size = 32,
     channels: int = 1,
     *,
     characters: str = CHARACTERS,
@@ -152,7 +153,7 @@ def draw(
 
     Args:
         factors: as :func:`factors_at` returns them, perhaps after :func:`change`.
-        size: side in pixels, 8..512.
+        size: side in pixels, 8..512; pictures are square.
         channels: 1 (the red, green and blue of each colour averaged) or 3.
 
     Returns:
@@ -161,6 +162,11 @@ def draw(
     Raises:
         DataError: for a size, a channel count or a factor that cannot be drawn.
     """
+    if not isinstance(size, int):
+        h, w = as_size(size)
+        if h != w:
+            raise DataError(f"glyphs are drawn square, not {h}x{w}: give size one number")
+        size = h
     if not 8 <= size <= 512:
         raise DataError(f"glyphs can be drawn from 8 to 512 pixels, not at size={size}")
     if channels not in (1, 3):
@@ -223,7 +229,7 @@ def _listed(names: str | Sequence[str]) -> Sequence[str]:
 
 def make(
     *,
-    size: int = 32,
+    size: Size = 32,
     channels: int = 1,
     split: str = "train",
     count: int | None = None,

@@ -14,31 +14,34 @@ from ganlab.data.cache import cached, lookup, places, say, writable
 from ganlab.data.folder import folder_files, zip_files
 from ganlab.data.imageset import ImageSet
 from ganlab.data.pictures import choose, colour
+from ganlab.data.sizes import Size, as_size, compact
 from ganlab.data.sources import SOURCES, Source, Want, pictures
 from ganlab.errors import DataError, unknown
 
 GLYPHS = {"glyphs": 1, "glyphs-color": 3}
 STACKED = {"stacked-mnist": "mnist", "stacked-glyphs": "glyphs"}
 SPLITS = ("train", "test")
+Side = int | tuple[int, int]  # of a square, or (height, width)
 _GLYPH_OPTIONS = ("count", "seed", "characters", "typefaces", "textures")
 
 
 def load(
     name: str,
     *,
-    size: int | None = None,
+    size: Size | None = None,
     channels: int | None = None,
     split: str = "train",
     root: str | os.PathLike | None = None,
     limit: int | None = None,
     **options: Any,
 ) -> ImageSet:
-    """A picture set as bytes, resized (antialiased) and centre-cropped to a square.
+    """A picture set as bytes, centre-cropped and resized (antialiased) to a square or rectangle.
 
     Args:
         name: one of :func:`available`, or ``folder:PATH``, ``zip:PATH`` or a plain path to a
             folder or zip of pictures, with or without class folders and train/test folders.
-        size: side in pixels; by default the set's own.
+        size: side of a square in pixels, or (height, width), or text such as "64x128" (height
+            first); by default the set's own. Glyphs are square.
         channels: 1 (grey) or 3 (red, green, blue); by default the set's own, 3 for a folder.
         split: "train" or "test".
         root: where sets lie; by default ``$GANLAB_DATA``, else the user's cache folder. A set
@@ -61,21 +64,20 @@ def load(
     name = str(name)
     if split not in SPLITS:
         raise DataError(unknown("split", str(split), SPLITS))
-    if size is not None and not (isinstance(size, int) and 1 <= size <= 4096):
-        raise DataError(f"size={size!r} must be a whole number of pixels from 1 to 4096")
+    side = None if size is None else compact(*as_size(size))
     if channels not in (None, 1, 3):
         raise DataError(f"channels={channels!r} is not a choice: use 1 (grey) or 3 (colour)")
     if limit is not None and limit < 1:
         raise DataError(f"limit={limit} must be at least 1")
     if name in GLYPHS:
         _check_options(name, options, _GLYPH_OPTIONS)
-        return _glyphs(name, size, channels, split, limit, options)
+        return _glyphs(name, side, channels, split, limit, options)
     if name in STACKED:
         _check_options(name, options, ("count", "seed"))
-        return _stacked(name, size, channels, split, root, limit, **options)
+        return _stacked(name, side, channels, split, root, limit, **options)
     if name in SOURCES:
-        return _named(SOURCES[name], size, channels, split, root, limit, options)
-    return _path(name, size or 64, channels or 3, split, limit, options)
+        return _named(SOURCES[name], side, channels, split, root, limit, options)
+    return _path(name, side or 64, channels or 3, split, limit, options)
 
 
 def _check_options(name: str, options: dict[str, Any], known: tuple[str, ...]) -> None:
@@ -88,7 +90,7 @@ def _check_options(name: str, options: dict[str, Any], known: tuple[str, ...]) -
 
 def _glyphs(
     name: str,
-    size: int | None,
+    size: Side | None,
     channels: int | None,
     split: str,
     limit: int | None,
@@ -104,7 +106,7 @@ def _glyphs(
 
 def _stacked(
     name: str,
-    size: int | None,
+    size: Side | None,
     channels: int | None,
     split: str,
     root: str | os.PathLike | None,
@@ -124,7 +126,7 @@ def _stacked(
 
 def _named(
     source: Source,
-    size: int | None,
+    size: Side | None,
     channels: int | None,
     split: str,
     root: str | os.PathLike | None,
@@ -176,7 +178,8 @@ def _decoded(name: str, label: str, found: Any, want: Want) -> ImageSet:
     key = {"name": name, "source": found.fingerprint} | {
         k: v for k, v in vars(want).items() if k != "limit"
     }
-    label = f"{label}-{want.split}-{want.size}x{want.channels}"
+    sides = want.size if isinstance(want.size, tuple) else (want.size,)
+    label = f"{label}-{want.split}-{'x'.join(map(str, (*sides, want.channels)))}"
     if want.limit is not None:
         whole = lookup(name, label, key)
         if whole is not None:
@@ -191,22 +194,28 @@ def _like(want: Want) -> str:
 
 def _stand_in(source: Source, want: Want, looked: str) -> ImageSet:
     """Glyphs of the same shape, and as many classes if there are so many characters."""
+    c, h, w = want.shape
+    if h != w:
+        raise DataError(
+            f"{source.name} is not in {looked}, and glyphs, which would stand in for it with"
+            f" GANLAB_OFFLINE, are drawn square, not {h}x{w}"
+        )
     characters = glyphs.CHARACTERS[: source.classes or None]
     count = min(source.count, glyphs.COUNTS[want.split], want.limit or source.count)
     made = glyphs.make(
-        size=want.size, channels=want.channels, split=want.split, count=count,
+        size=h, channels=c, split=want.split, count=count,
         characters=characters,
     )  # fmt: skip
     note = (
         f"{source.name} is not in {looked} and GANLAB_OFFLINE is set: "
-        f"{len(made):,} glyphs of {want.channels}x{want.size}x{want.size} stand in for it"
+        f"{len(made):,} glyphs of {c}x{h}x{w} stand in for it"
     )
     say(note)
     return replace(made, name=source.name, note=note)
 
 
 def _path(
-    name: str, size: int, channels: int, split: str, limit: int | None, options: dict[str, Any]
+    name: str, size: Side, channels: int, split: str, limit: int | None, options: dict[str, Any]
 ) -> ImageSet:
     """A folder or zip that the user names."""
     prefix, colon, rest = name.partition(":")

@@ -11,6 +11,7 @@ from PIL import Image
 from ganlab.data.folder import folder_files, zip_files
 from ganlab.data.images import available
 from ganlab.data.pictures import FORMATS
+from ganlab.data.sizes import middle
 from ganlab.errors import DataError, unknown
 
 
@@ -20,15 +21,16 @@ class Native:
 
     Attributes:
         channels: 1 if all that was looked at are grey, else 3.
-        short: the shorter side of the smallest, in pixels.
-        kinds: how many sizes there are.
-        square: whether all are.
+        sizes: (height, width) in pixels, each once.
     """
 
     channels: int
-    short: int
-    kinds: int = 1
-    square: bool = True
+    sizes: frozenset[tuple[int, int]]
+
+    @property
+    def short(self) -> int:
+        """The shorter side of the smallest, in pixels."""
+        return min(map(min, self.sizes))
 
 
 def native(name: str, look: int = 200) -> Native:
@@ -43,7 +45,8 @@ def native(name: str, look: int = 200) -> Native:
     """
     known = {row["name"]: row for row in available()}
     if name in known:
-        return Native(known[name]["channels"], known[name]["size"])
+        size = known[name]["size"]
+        return Native(known[name]["channels"], frozenset([(size, size)]))
     path = Path(name.removeprefix("folder:").removeprefix("zip:")).expanduser()
     if not path.exists() and len(path.parts) == 1:
         raise DataError(unknown("data set, folder or zip", name, known))
@@ -52,25 +55,32 @@ def native(name: str, look: int = 200) -> Native:
     for one in files.names[:: max(1, len(files.names) // look)]:
         try:
             with Image.open(io.BytesIO(files.open(one)), formats=FORMATS) as picture:
-                sizes.add(picture.size)
+                sizes.add((picture.height, picture.width))
                 modes.add(picture.mode)
         except (OSError, ValueError):
             continue  # named when it is decoded
     if not sizes:
         raise DataError(f"no picture in {path} can be read")
     grey = modes <= {"L", "1", "I", "I;16", "F"}
-    short = min(min(size) for size in sizes)
-    return Native(1 if grey else 3, short, len(sizes), all(w == h for w, h in sizes))
+    return Native(1 if grey else 3, frozenset(sizes))
 
 
 def resized(name: str, was: Native, shape: tuple[int, ...]) -> list[str]:
     """What was done to pictures to give them `shape`, (C, H, W); empty if nothing."""
     notes = []
-    if was.short != shape[1] or was.kinds > 1:
-        sizes = f"{was.short} px" if was.kinds == 1 else f"different sizes from {was.short} px on"
-        notes.append(f"{name}: {sizes}, resized to {shape[1]} px (bicubic, antialiased)")
-    if not was.square:
-        notes.append(f"{name}: cut to the square in the middle")
+    h, w = shape[1:]
+    square = h == w
+    parts = {size: middle(*size, (h, w))[2:] for size in was.sizes}
+    if len(parts) > 1 or set(parts.values()) != {(h, w)}:
+        before = f"different sizes from {was.short} px on"
+        if len(parts) == 1:
+            high, wide = next(iter(parts))
+            before = f"{was.short} px" if square else f"{high}x{wide} px"
+        after = f"{h}" if square else f"{h}x{w}"
+        notes.append(f"{name}: {before}, resized to {after} px (bicubic, antialiased)")
+    if any(part != size for size, part in parts.items()):
+        form = "the square" if square else f"the sides' ratio {h}:{w}"
+        notes.append(f"{name}: cut to {form} in the middle")
     if was.channels != shape[0]:
         notes.append(f"{name}: {'grey' if was.channels == 1 else 'colours'} as {shape[0]} channels")
     return notes

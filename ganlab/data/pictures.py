@@ -1,4 +1,4 @@
-"""From a picture of any kind and size to a square of bytes, one by one or in blocks."""
+"""From a picture of any kind and size to bytes of one size, one by one or in blocks."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from PIL import Image, ImageColor, ImageOps
 
 from ganlab.data.cache import Decoded, progress, say
 from ganlab.data.folder import Files, Layout
+from ganlab.data.sizes import Size, as_size, middle
 from ganlab.errors import DataError
 
 #: What may be opened, whatever a file is called: decoders of pixels, nothing that runs programs.
@@ -49,20 +50,25 @@ def colour(value: Colour) -> tuple[int, int, int]:
 
 
 def fit(
-    picture: Image.Image, size: int, channels: int, background: tuple[int, int, int]
+    picture: Image.Image, size: Size, channels: int, background: tuple[int, int, int]
 ) -> np.ndarray:
-    """Make one picture a square: background under transparency, centre crop, resize.
+    """Give one picture this size: background under transparency, centre crop, resize.
 
-    The square in the middle, as wide as the shorter side, is resized to ``size`` with an
-    antialiased bicubic filter, whose support grows with the reduction (Parmar et al. 2022,
-    arXiv:2104.11222, on why this matters for scores).
+    The largest part in the middle that has the sides' ratio of ``size`` (for a square: as wide
+    as the shorter side) is resized with an antialiased bicubic filter, whose support grows with
+    the reduction (Parmar et al. 2022, arXiv:2104.11222, on why this matters for scores).
+
+    Args:
+        size: the side of a square in pixels, or (height, width).
 
     Returns:
-        ``uint8`` (channels, size, size).
+        ``uint8`` (channels, height, width).
     """
+    h, w = as_size(size)
     if picture.format in ("JPEG", "MPO"):
-        # a photograph of 12 megapixels need not be decoded whole for a thumbnail of 64 pixels
-        picture.draft("RGB", (4 * size, 4 * size))
+        # a photograph of 12 megapixels need not be decoded whole for a thumbnail of 64 pixels;
+        # the longer side both ways, because the picture may lie on its side
+        picture.draft("RGB", (4 * max(h, w), 4 * max(h, w)))
     picture = ImageOps.exif_transpose(picture)
     if picture.mode.startswith("I;16") or picture.mode in ("I", "F"):
         deep = np.asarray(picture, dtype=np.float64)
@@ -75,37 +81,40 @@ def fit(
     mode = "L" if channels == 1 else "RGB"
     if picture.mode != mode:
         picture = picture.convert(mode)
-    short = min(picture.size)
-    left, top = (picture.width - short) // 2, (picture.height - short) // 2
-    if picture.size != (short, short):
-        picture = picture.crop((left, top, left + short, top + short))
-    if short != size:
-        picture = picture.resize((size, size), Image.Resampling.BICUBIC)
+    top, left, high, wide = middle(picture.height, picture.width, (h, w))
+    if picture.size != (wide, high):
+        picture = picture.crop((left, top, left + wide, top + high))
+    if picture.size != (w, h):
+        # rows, then columns: of a rectangle Pillow takes the cheaper order, which depends on its
+        # version, and noise that is clipped in between has other bytes then
+        picture = picture.resize((w, picture.height), Image.Resampling.BICUBIC)
+        picture = picture.resize((w, h), Image.Resampling.BICUBIC)
     array = np.array(picture)
     return array[None] if channels == 1 else array.transpose(2, 0, 1)
 
 
-def fit_array(images: np.ndarray, size: int, channels: int) -> np.ndarray:
+def fit_array(images: np.ndarray, size: Size, channels: int) -> np.ndarray:
     """The same for a block of pictures of equal size without transparency.
 
     Args:
         images: ``uint8`` (N, C, H, W) with C 1 or 3.
+        size: the side of a square in pixels, or (height, width).
 
     Returns:
-        ``uint8`` (N, channels, size, size), within 2 levels of :func:`fit`.
+        ``uint8`` (N, channels, height, width), within 2 levels of :func:`fit`.
     """
-    c, h, w = images.shape[1:]
+    c, high, wide = images.shape[1:]
+    h, w = as_size(size)
     if c == 3 and channels == 1:  # the luma weights of ITU-R BT.601, as Pillow has them
         weights = np.array([19595, 38470, 7471], dtype=np.uint32)[:, None, None]
         luma = (images.astype(np.uint32) * weights).sum(1, keepdims=True, dtype=np.uint32)
         images = ((luma + 0x8000) >> 16).astype(np.uint8)
-    if (h, w) != (size, size):
-        short = min(h, w)
-        top, left = (h - short) // 2, (w - short) // 2
-        square = images[:, :, top : top + short, left : left + short]
+    if (high, wide) != (h, w):
+        top, left, high, wide = middle(high, wide, (h, w))
+        part = images[:, :, top : top + high, left : left + wide]
         # on bytes torch rounds between the two passes, exactly as Pillow does
-        x = torch.from_numpy(np.ascontiguousarray(square))
-        x = F.interpolate(x, (size, size), mode="bicubic", antialias=True, align_corners=False)
+        x = torch.from_numpy(np.ascontiguousarray(part))
+        x = F.interpolate(x, (h, w), mode="bicubic", antialias=True, align_corners=False)
         images = x.numpy()
     return np.repeat(images, 3, axis=1) if channels == 3 and images.shape[1] == 1 else images
 
@@ -125,7 +134,7 @@ def decode(
     files: Files,
     plan: Layout,
     *,
-    size: int,
+    size: Size,
     channels: int,
     background: Colour = "white",
     damaged: str = "skip",

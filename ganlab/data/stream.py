@@ -1,9 +1,12 @@
 """Endless, shuffled, sharded, resumable batches on the device.
 
-A source that fits stays on the device as uint8 and is normalised and flipped there: no worker,
-no copy, no PIL in the loop. One that does not fit (a memory map) is read by a DataLoader with
-workers and pinned memory. Both paths give the same batches, because the order comes from the
+A source that fits stays on the device as uint8 and is normalised, cropped and flipped there: no
+worker, no copy, no PIL in the loop. One that does not fit (a memory map) is read by a DataLoader
+with workers and pinned memory. Both paths give the same batches, because the order comes from the
 stream and not from the loader.
+
+`Stream` has the order of a pass, its flips and crops, the ranks and the state; the streams of
+games that translate pictures (`ganlab.data.pairs`) are made of it.
 """
 
 from __future__ import annotations
@@ -11,12 +14,57 @@ from __future__ import annotations
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from ganlab.data.imageset import to_float
+from ganlab.data.sizes import Size, as_size
 from ganlab.errors import DataError
 
 
-class Stream:
+class Endless:
+    """What a training needs of a stream of batches.
+
+    Attributes:
+        source: the set, of the pictures that are to be generated.
+        batch_size: per rank.
+        device: where batches are made.
+        rank, world: this process among all of them.
+        fresh: whether the source is a distribution, with new points at each step.
+        shape: of one picture as it is given, (C, H, W) after a crop; of one point, (d,).
+        source_shape: of what a picture is translated from, (C, H, W); None without a translation.
+    """
+
+    source: Any
+    batch_size: int
+    device: torch.device
+    rank: int
+    world: int
+    shape: tuple[int, ...]
+    fresh = False
+    source_shape: tuple[int, ...] | None = None
+
+    def __iter__(self) -> Endless:
+        return self
+
+    def __next__(self) -> Any:
+        """The next batch: a tensor, a pair (pictures, labels) or a `Batch`; see `as_batch`."""
+        raise NotImplementedError
+
+    @property
+    def seen(self) -> int:
+        """Passes over the data that are complete."""
+        raise NotImplementedError
+
+    def state_dict(self) -> dict[str, Any]:
+        """All that decides the next batches."""
+        raise NotImplementedError
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Continue exactly where `state_dict` was taken."""
+        raise NotImplementedError
+
+
+class Stream(Endless):
     """An endless iterator over batches in [-1, 1].
 
     Every rank builds the same global batch order and takes its own slice, so `world` ranks with
@@ -27,15 +75,17 @@ class Stream:
             `.sample(n, generator)` (fresh points at each step).
         batch_size: per rank.
         device: where batches are made.
-        seed: of the order, the flips and the fresh points.
+        seed: of the order, the flips, the crops and the fresh points.
         flip: mirror each picture left to right with probability 1/2.
         rank, world: this process among all of them.
         resident: keep the whole set on the device; by default if it is not memory-mapped.
         workers: of the DataLoader when the set is not resident.
         labelled: give (pictures, labels) in place of pictures, labels (B,) of class numbers.
+        crop: give a part of each picture of this size, anywhere in it with equal probability,
+            another one in each pass; the whole picture by default.
 
     Raises:
-        DataError: the batch does not fit, or there are no labels to give.
+        DataError: the batch or the crop does not fit, or there are no labels to give.
     """
 
     def __init__(
@@ -50,6 +100,7 @@ class Stream:
         resident: bool | None = None,
         workers: int = 2,
         labelled: bool = False,
+        crop: Size | None = None,
     ) -> None:
         if batch_size < 1:
             raise DataError(f"batch size must be at least 1, not {batch_size}")
@@ -65,21 +116,33 @@ class Stream:
         if labelled and labels is None:
             raise DataError(f"{getattr(source, 'name', 'this set')} has no labels to give")
         self._labels = labels.to(self.device) if labelled else None
+        self._crop: _Crop | None = None
         if self.fresh:
+            if crop is not None:
+                raise DataError("only pictures can be cropped, not points")
+            self.shape = (source.dim,) if hasattr(source, "dim") else ()
             return
-        images = source if torch.is_tensor(source) else source.images
-        self.count = len(images)
+        arrays = self._arrays()
+        self.count = len(arrays[0])
+        if self.count == 0:
+            raise DataError(f"{getattr(source, 'name', 'this set')} has no pictures")
         if self.count < batch_size * world:
             raise DataError(
                 f"{self.count} pictures do not fill a batch of {batch_size * world}: use a smaller"
                 " batch or more data"
             )
+        shapes = [tuple(array.shape[1:]) for array in arrays]
+        if crop is not None:
+            self._crop = _Crop(shapes, crop)
+            shapes = self._crop.shapes
+        self.shape = shapes[0]
         mapped = bool(getattr(source, "mapped", False))
         self.resident = not mapped if resident is None else resident
-        self._images = images.to(self.device) if self.resident else images
+        self._stored = [array.to(self.device) if self.resident else array for array in arrays]
 
-    def __iter__(self) -> Stream:
-        return self
+    def _arrays(self) -> tuple[Any, ...]:
+        """What goes through the same order, flips and crops; what is generated comes first."""
+        return (self.source if torch.is_tensor(self.source) else self.source.images,)
 
     @property
     def seen(self) -> int:
@@ -91,55 +154,58 @@ class Stream:
 
         With `labelled` a pair of it and (B,) int64.
         """
-        total = self.batch_size * self.world
-        mine = slice(self.rank * self.batch_size, (self.rank + 1) * self.batch_size)
         if self.fresh:
-            return self.source.sample(total, generator=self._order)[mine].to(self.device)
+            total = self.batch_size * self.world
+            return self.source.sample(total, generator=self._order)[self._mine(0)].to(self.device)
+        (images,), labels = self._take()
+        return images if labels is None else (images, labels)
+
+    def _mine(self, start: int) -> slice:
+        """This rank's part of the global batch that begins at `start`."""
+        first = start + self.rank * self.batch_size
+        return slice(first, first + self.batch_size)
+
+    def _take(self) -> tuple[list[Tensor], Tensor | None]:
+        """The next batch of each array, and its labels."""
+        total = self.batch_size * self.world
         if self.position + total > len(self._permutation):
             self._next_epoch()
-        index = self._permutation[self.position : self.position + total][mine]
-        mirrored = None
-        if self.flip:
-            start = self.position
-            mirrored = self._flips[start : start + total][mine].to(self.device)
+        mine = self._mine(self.position)
         self.position += total
+        index = self._permutation[mine].to(self.device)
         if self.resident:
-            batch = self._images[index.to(self.device)]
+            sides = [stored[index] for stored in self._stored]
         else:
-            batch = self._read(index).to(self.device, non_blocking=True)
-        batch = self._prepare(batch, mirrored)
-        return batch if self._labels is None else (batch, self._labels[index.to(self.device)])
-
-    def _prepare(self, batch: torch.Tensor, mirrored: torch.Tensor | None) -> torch.Tensor:
-        if batch.dtype == torch.uint8:
-            batch = to_float(batch)
-        if mirrored is not None:
-            batch = torch.where(mirrored.view(-1, 1, 1, 1), batch.flip(-1), batch)
-        return batch
+            sides = [side.to(self.device, non_blocking=True) for side in self._read()]
+        if self._crop is not None:
+            sides = self._crop(sides, self._corners[mine].to(self.device))
+        if self.flip:
+            mirrored = self._flips[mine].to(self.device).view(-1, 1, 1, 1)
+            sides = [torch.where(mirrored, side.flip(-1), side) for side in sides]
+        sides = [to_float(side) if side.dtype == torch.uint8 else side for side in sides]
+        return sides, None if self._labels is None else self._labels[index]
 
     def _next_epoch(self) -> None:
-        """Draw the order (and the flips) of one more pass; what is left of the last is dropped."""
+        """Draw the order (flips, crops) of one more pass; what is left of the last is dropped."""
         self._epoch_state = self._order.get_state()
         self._permutation = torch.randperm(self.count, generator=self._order)
         if self.flip:
             self._flips = torch.rand(self.count, generator=self._order) < 0.5
+        if self._crop is not None:
+            self._corners = self._crop.corners(self.count, self._order)
         self.epoch += 1
         self.position = 0
         self._loader = None
 
-    def _read(self, index: torch.Tensor) -> torch.Tensor:
-        """The pictures of `index` through the loader, which has been told the order in advance."""
+    def _read(self) -> list[Tensor]:
+        """The next batch through the loader, which has been told the order in advance."""
         if self._loader is None:
             total = self.batch_size * self.world
-            batches = [
-                self._permutation[p : p + total][
-                    self.rank * self.batch_size : (self.rank + 1) * self.batch_size
-                ].tolist()
-                for p in range(self.position - total, self.count - total + 1, total)
-            ]
+            starts = range(self.position - total, self.count - total + 1, total)
+            batches = [self._permutation[self._mine(start)].tolist() for start in starts]
             self._loader = iter(
                 torch.utils.data.DataLoader(
-                    _Rows(self._images),
+                    _Rows(self._stored),
                     batch_sampler=batches,
                     num_workers=self.workers,
                     pin_memory=self.device.type == "cuda",
@@ -160,7 +226,8 @@ class Stream:
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Continue exactly where `state_dict` was taken."""
         self._loader = None
-        if not self.fresh and state["epoch"] >= 0:
+        # A stream that was set back to its beginning counts its first pass as -1.
+        if not self.fresh and (state["epoch"] >= 0 or state["position"] > 0):
             self._order.set_state(state["epoch_generator"])
             self._next_epoch()
         self.epoch, self.position = state["epoch"], state["position"]
@@ -168,14 +235,65 @@ class Stream:
         self._order.set_state(state["generator"])
 
 
-class _Rows(torch.utils.data.Dataset):
-    """A memory map as a data set of uint8 tensors."""
+class _Crop:
+    """The same random part of aligned pictures, whose sizes differ by whole factors.
 
-    def __init__(self, images: Any) -> None:
-        self.images = images
+    Args:
+        shapes: (C, H, W) of each array.
+        size: of the part in the first one.
+    """
+
+    def __init__(self, shapes: list[tuple[int, ...]], size: Size) -> None:
+        if len(shapes[0]) != 3:
+            raise DataError("only pictures can be cropped, not points")
+        (h, w), (_, height, width) = as_size(size), shapes[0]
+        if h > height or w > width:
+            raise DataError(f"crop {h}x{w} is larger than the pictures, {height}x{width}")
+        # Corners are whole pixels of the smallest pictures, so that they are whole in all.
+        smallest = min(shape[1] for shape in shapes)
+        self.factors = [shape[1] // smallest for shape in shapes]
+        first = self.factors[0]
+        if h % first or w % first:
+            raise DataError(
+                f"crop {h}x{w}: sides must be multiples of {first}, because the source is"
+                f" {first} times smaller"
+            )
+        self.room = (height - h) // first + 1, (width - w) // first + 1
+        self.shapes: list[tuple[int, ...]] = [
+            (shape[0], h * factor // first, w * factor // first)
+            for shape, factor in zip(shapes, self.factors)
+        ]
+
+    def corners(self, count: int, generator: torch.Generator) -> Tensor:
+        """(count, 2) top and left of one part each, in pixels of the smallest pictures."""
+        sides = [torch.randint(room, (count,), generator=generator) for room in self.room]
+        return torch.stack(sides, 1)
+
+    def __call__(self, sides: list[Tensor], corners: Tensor) -> list[Tensor]:
+        """Parts (B, C, h, w) of each of the pictures (B, C, H, W), at (B, 2) corners."""
+        rows = torch.arange(len(corners), device=corners.device)
+        parts = []
+        for side, factor, (_, h, w) in zip(sides, self.factors, self.shapes):
+            top, left = (corners * factor).unbind(1)
+            # All windows as a view without memory of its own; one gather takes one of each.
+            parts.append(side.unfold(2, h, 1).unfold(3, w, 1)[rows, :, top, left])
+        return parts
+
+
+class _Rows(torch.utils.data.Dataset):
+    """Memory maps side by side as a data set of tuples of tensors."""
+
+    def __init__(self, arrays: list[Any]) -> None:
+        self.arrays = arrays
 
     def __len__(self) -> int:
-        return len(self.images)
+        return len(self.arrays[0])
 
-    def __getitem__(self, index: int) -> torch.Tensor:
-        return torch.as_tensor(self.images[index]).clone()
+    def __getitem__(self, index: int) -> tuple[Tensor, ...]:
+        return tuple(torch.as_tensor(array[index]).clone() for array in self.arrays)
+
+
+def seeds(seed: int, count: int) -> list[int]:
+    """Seeds of random states that have nothing to do with each other, from one."""
+    generator = torch.Generator().manual_seed(seed)
+    return torch.randint(2**62, (count,), generator=generator).tolist()

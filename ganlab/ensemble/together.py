@@ -6,7 +6,6 @@ what it would be alone. A seed that diverges stays alone too: no operation mixes
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -20,6 +19,7 @@ from ganlab.game.tricks import flip_labels, unrolled
 from ganlab.penalties import Judged, Penalty
 from ganlab.recipes import FREE, Recipe
 from ganlab.recipes.building import build
+from ganlab.schedules import changes as moving
 
 #: Fields that a stacked game obeys, or that say nothing about points.
 SUPPORTED = frozenset(
@@ -68,11 +68,18 @@ def refuse_unsupported(recipe: Recipe) -> None:
         )
     if recipe.precision == "bf16":
         raise RecipeError("precision: stacked training is in fp32")
-    for f in dataclasses.fields(Recipe):
-        if f.name in SUPPORTED or f.name in FREE or f.name == "precision":
+    for name, field in type(recipe).model_fields.items():
+        if name in SUPPORTED or name in FREE or name in ("precision", "game"):
             continue
-        if getattr(recipe, f.name) != f.default:
-            raise RecipeError(f"{f.name}: not supported when many seeds train together")
+        if getattr(recipe, name) != field.default:
+            raise RecipeError(f"{name}: not supported when many seeds train together")
+    if type(recipe) is not Recipe:
+        raise RecipeError(f"game: {recipe.game} is not one that many seeds play together")
+    weights = [v.get("weight", 0) if isinstance(v, dict) else v for v in recipe.penalties.values()]
+    if any(map(moving, [recipe.g_lr, recipe.d_lr, recipe.betas[1], *weights])):
+        raise RecipeError(
+            "a schedule of a single value: not supported when many seeds train together"
+        )
 
 
 class Together:

@@ -20,7 +20,9 @@ from ganlab import ranks
 from ganlab.augment.ada import AdaptiveP
 from ganlab.augment.diff import InstanceNoise, Transform
 from ganlab.errors import RecipeError
-from ganlab.game.base import Batch, Game
+from ganlab.game.base import Pass
+from ganlab.game.costs import needed_passes
+from ganlab.game.latent import LatentGame
 from ganlab.game.player import Player
 from ganlab.game.tricks import Pool, flip_labels, joined, top, total_of, unrolled
 from ganlab.game.whole import WholeStep
@@ -33,20 +35,20 @@ from ganlab.penalties import Judged, Penalty
 MIXING = (nn.modules.batchnorm._BatchNorm, MinibatchStd, MinibatchDiscrimination)
 
 
-class AdversarialGame(Game):
+class AdversarialGame(LatentGame):
     """The game of Goodfellow et al. (2014), Algorithm 1, for any pair of networks.
 
     With classes each generated picture is asked to be of the class of a real one, in both steps.
 
     Args:
-        generator, discriminator: see `Game`.
+        generator, discriminator: see `LatentGame`.
         objective: what each minimises.
         d_steps: discriminator steps per generator step (k in Algorithm 1).
         g_steps: generator steps per round.
         share_forward: use one generator forward for both steps. The generator then answers
             the discriminator that it has just trained, on the same pictures.
         accumulate: split each batch into this many parts and add up their gradients.
-        precision, seed: see `Game`.
+        precision, seed: see `LatentGame`.
         penalties: added to the loss of the side that each names.
         clip: bound on D's weights after each of its steps; 0 for none.
         augment: what D sees in place of a picture, in both steps (`ganlab.augment.diff`).
@@ -112,7 +114,7 @@ class AdversarialGame(Game):
         """Around D's passes of a step: normalised weights are computed once in it."""
         return parametrize.cached() if self._cached else nullcontext()
 
-    def round(self, stream: Iterator[Batch]) -> dict[str, Tensor]:
+    def round(self, stream: Iterator[Any]) -> dict[str, Tensor]:
         """Play one round on batches from `stream`.
 
         Returns:
@@ -127,9 +129,12 @@ class AdversarialGame(Game):
             report = self._d_step(real, fakes)
         for i in range(self.g_steps):
             report |= self._g_step(real, fakes if self.share_forward and i == 0 else None)
-        self.rounds += 1
-        self.images += len(real) * ranks.size()
+        self.played(len(real))
         return report
+
+    def passes(self, batch: Any) -> dict[str, Pass]:
+        """See `ganlab.game.costs.needed_passes`."""
+        return needed_passes(self, batch)
 
     def _fakes(self, n: int, keep_graph: bool) -> list[Tensor]:
         """Generated pictures for a batch of n, one part per accumulation."""

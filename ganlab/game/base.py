@@ -1,137 +1,123 @@
-"""What every game has: two players, latent vectors, classes, growth, samples, a state."""
+"""What every game has: players, a precision, a random state, rounds, and a state to resume from.
+
+A game knows its players and its round. It does not know files, time or the screen: the trainer
+knows those, and no network. A game of your own is a subclass with `players`, `round`, and what
+else of this class it has to say.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
+from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from ganlab import ranks
-from ganlab.errors import RecipeError
 from ganlab.game.player import Player
-from ganlab.game.tricks import histogram
 from ganlab.models.growing import Growing
-from ganlab.models.latent import told
+from ganlab.schedules import Schedule
 
-#: What a stream gives: pictures or points alone, or with the class number of each.
-Batch = Tensor | tuple[Tensor, Tensor]
+
+@dataclass(frozen=True)
+class Pass:
+    """Something that a round must do.
+
+    Attributes:
+        run: does it once, on copies.
+        times: how often a round needs it, on average: lazy penalties are due in some rounds only.
+    """
+
+    run: Callable[[], object]
+    times: float = 1.0
 
 
 class Game:
-    """Generator and discriminator, and what surrounds their rounds.
+    """Players, and what surrounds their rounds.
 
     Args:
-        generator: its network has `latent` and `sample_latent(n, generator)`.
-        discriminator: its network maps a batch to logits (B,).
+        players: on their device, in the order of their steps.
         precision: "fp32" or "bf16" (autocast; weights and optimiser stay fp32).
-        seed: of the latent vectors.
-
-    The random state of the latent vectors belongs to the game and is part of its state. Ranks
-    draw the same global batch of latent vectors and take their own part.
+        seed: of the game's own random state, which is part of its state.
 
     Attributes:
-        labels: (B,) class numbers of the round's real batch, which generated pictures share;
-            None without classes.
-        rounds, images: played, and real pictures shown on all ranks.
+        rounds, images: played, and pictures shown on all ranks.
+        schedules: what changes over `horizon` rounds, each with the function that sets it.
     """
 
-    def __init__(
-        self, generator: Player, discriminator: Player, precision: str = "fp32", seed: int = 0
-    ) -> None:
-        self.generator, self.discriminator, self.precision = generator, discriminator, precision
-        self.device = next(generator.network.parameters()).device
+    def __init__(self, players: Sequence[Player], precision: str = "fp32", seed: int = 0) -> None:
+        self.players, self.precision = tuple(players), precision
+        self.device = next(self.players[0].network.parameters()).device
         self.noise = torch.Generator(self.device).manual_seed(seed)
         self.rounds, self.images = 0, 0
-        self.labels: Tensor | None = None
-        self.logits: tuple[Tensor, Tensor] | None = None
-        self.classes = int(getattr(generator.network, "classes", 0))
-        judged = int(getattr(discriminator.network, "classes", 0))
-        if self.classes != judged:
-            raise RecipeError(f"the generator has {self.classes} classes, its judge {judged}")
-        nets = [generator.network, generator.best, discriminator.network]
+        self.schedules: list[tuple[Schedule, Callable[[float], None]]] = []
+        self.horizon = 1
+        nets = [n for p in self.players for n in (p.network, p.best)]
         self._growing = [n for n in dict.fromkeys(nets) if isinstance(n, Growing) and n.growing]
 
-    @property
-    def players(self) -> tuple[Player, ...]:
-        """Both sides, in the order of their steps."""
-        return self.discriminator, self.generator
+    def round(self, stream: Iterator[Any]) -> dict[str, Tensor]:
+        """Play one round on batches from `stream`; returns scalars on the device, losses first.
 
-    def latent(self, n: int) -> Tensor:
-        """(n, latent) for this rank, from the game's own random state."""
-        world, rank = ranks.size(), ranks.rank()
-        z = self.generator.network.sample_latent(n * world, self.noise)  # type: ignore[operator]
-        return z[rank * n : (rank + 1) * n]
+        A loss is named after its player: by the first letter of its name, or in full.
+        """
+        raise NotImplementedError
+
+    def fixed(self, n: int, stream: Any) -> Any:
+        """What every sample grid of a run is drawn from: the same for the same stream."""
+        raise NotImplementedError
+
+    def draw(self, fixed: Any) -> Tensor:
+        """The grid's samples as of now: pictures (N, C, H, W) in [-1, 1], or points (N, d)."""
+        raise NotImplementedError
+
+    def report(self) -> dict[str, Any]:
+        """Histograms for the log, by name."""
+        return {}
+
+    def product(self) -> dict[str, nn.Module]:
+        """What a run keeps, by name: the networks to look at after the training."""
+        return {player.name: player.best for player in self.players}
+
+    def passes(self, batch: Any) -> dict[str, Pass]:
+        """The passes that a round needs, on copies of the networks; none if it cannot say."""
+        return {}
+
+    def whose(self, key: str) -> str:
+        """The player whom a reported value belongs to."""
+        for player in self.players:
+            if key.split("_")[0] in (player.name, player.name[0]):
+                return player.name
+        return self.players[0].name
 
     def _autocast(self) -> Any:
         if self.precision == "bf16":
             return torch.autocast(self.device.type, torch.bfloat16)
         return nullcontext()
 
+    def mine(self, n: int, draw: Callable[[int], Tensor]) -> Tensor:
+        """This rank's n rows of what is drawn for all ranks from the game's random state."""
+        world, rank = ranks.size(), ranks.rank()
+        return draw(n * world)[rank * n : (rank + 1) * n]
+
     def ready(self) -> None:
         """Networks in training mode and in the phase that is due; call before each round."""
-        for network in (self.generator.network, self.discriminator.network):
-            if not network.training:
-                network.train()
+        for player in self.players:
+            if not player.network.training:
+                player.network.train()
         for network in self._growing:
             network.grow(self.images)
+        for value, put in self.schedules:
+            put(value(self.rounds / self.horizon))
 
-    def take(self, stream: Iterator[Batch]) -> Tensor:
-        """The next real pictures, as the phase shows them; their classes become `labels`.
-
-        Raises:
-            RecipeError: conditional networks and a stream without classes, or the other way.
-        """
-        real, self.labels = parted(next(stream))
-        if (self.labels is None) != (self.classes == 0):
-            raise RecipeError(
-                "the networks are conditional: the stream must give (pictures, labels)"
-                if self.labels is None
-                else "the stream gives labels, but the networks have no classes"
-            )
-        return self.shown(real)
-
-    def shown(self, real: Tensor) -> Tensor:
-        """Real pictures as the phase of growing networks shows them."""
-        network = self.discriminator.network
-        return network.shown(real) if isinstance(network, Growing) else real
-
-    def parts(self, count: int) -> list[Tensor | None]:
-        """`labels` in `count` parts, as `chunk` parts the batch."""
-        return [None] * count if self.labels is None else list(self.labels.chunk(count))
-
-    @torch.no_grad()
-    def sample(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
-        """Pictures or points by the averaged generator in eval mode.
-
-        Args:
-            z: (N, latent).
-            labels: (N,) class numbers; of conditional networks by default all classes in turn.
-        """
-        network = self.generator.best
-        if self.classes and labels is None:
-            labels = torch.arange(len(z), device=z.device) % self.classes
-        was_training = network.training
-        network.eval()
-        rows = torch.arange(len(z), device=z.device).split(256)
-        x = [told(network, None if labels is None else labels[r])(z[r]) for r in rows]
-        network.train(was_training)
-        return torch.cat(x)
-
-    def draw(self, n: int, seed: int = 0) -> Tensor:
-        """n samples of the latent vectors of a seed: the same ones at each moment of a training."""
-        seeded = torch.Generator().manual_seed(seed)
-        z = self.generator.network.sample_latent(n, seeded)  # type: ignore[operator]
-        return self.sample(z.to(self.device))
-
-    def confidence(self, bins: int = 20) -> dict[str, list[float]]:
-        """Histogram of D on the last batch, real and generated: shares over `bins` of [0, 1]."""
-        return {} if self.logits is None else histogram(*self.logits, bins)
+    def played(self, n: int) -> None:
+        """A round is over in which this rank was shown n pictures."""
+        self.rounds += 1
+        self.images += n * ranks.size()
 
     def state_dict(self) -> dict[str, Any]:
-        """Both players, the random state of the latent vectors, and what has been played."""
+        """The players, the random state, and what has been played."""
         state: dict[str, Any] = {player.name: player.state_dict() for player in self.players}
         state["noise"] = self.noise.get_state()
         state["rounds"], state["images"] = self.rounds, self.images
@@ -143,8 +129,3 @@ class Game:
             player.load_state_dict(state[player.name])
         self.noise.set_state(state["noise"].cpu())
         self.rounds, self.images = state["rounds"], state.get("images", 0)
-
-
-def parted(batch: Batch) -> tuple[Tensor, Tensor | None]:
-    """Pictures or points, and the class numbers that came with them."""
-    return batch if isinstance(batch, tuple) else (batch, None)

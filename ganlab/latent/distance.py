@@ -19,7 +19,7 @@ def pyramid_distance(a: Tensor, b: Tensor) -> Tensor:
     a small change. For what people see, give a `FeatureDistance` of a trained network instead.
 
     Args:
-        a, b: (B, C, n, n) in [-1, 1].
+        a, b: (B, C, H, W) in [-1, 1].
 
     Returns:
         (B,), not negative.

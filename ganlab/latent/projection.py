@@ -40,7 +40,7 @@ class Projection:
         images: (B, C, n, n), the generator's pictures of them.
         history: (steps, B), the distance before each step, w's noise included.
         distance: (B,), of `images` to the targets.
-        noise: the noise maps, one tensor (B, 1, n, n) a layer; empty where they were not sought.
+        noise: the noise maps, one tensor (B, 1, H, W) a layer; empty where they were not sought.
         space: "w", "w+" or "z".
     """
 
@@ -159,7 +159,7 @@ def noise_penalty(maps: Tensor) -> Tensor:
     pixels times 2, which keeps the variance of white noise (App. D).
 
     Args:
-        maps: (B, 1, n, n), each of mean 0 and variance 1.
+        maps: (B, 1, H, W), each of mean 0 and variance 1.
 
     Returns:
         A scalar, summed over the batch and the sizes.
@@ -169,7 +169,7 @@ def noise_penalty(maps: Tensor) -> Tensor:
         for axis in (2, 3):
             shifted = maps.roll(1, axis)
             total = total + (maps * shifted).mean((1, 2, 3)).square().sum()
-        if maps.shape[-1] <= SMALLEST:
+        if min(maps.shape[2:]) <= SMALLEST:
             return total
         maps = F.avg_pool2d(maps, 2) * 2
 
@@ -190,11 +190,10 @@ def _first(g: Any, mean: Tensor, n: int, space: str, start: Tensor | None) -> Te
 
 def _first_maps(g: Any, n: int, random: torch.Generator) -> list[Tensor]:
     """White noise for every noise input, in the order of the layers."""
-    sizes = [m.size for m in g.modules() if isinstance(m, Noise)]
+    shapes = [m.fixed.shape[1:] for m in g.modules() if isinstance(m, Noise)]
     device = home(g)
     return [
-        torch.randn(n, 1, size, size, generator=random).to(device).requires_grad_()
-        for size in sizes
+        torch.randn(n, *shape, generator=random).to(device).requires_grad_() for shape in shapes
     ]
 
 

@@ -33,7 +33,7 @@ from ganlab.metrics.neighbours import (
 from ganlab.metrics.path_length import PathLength, ppl, slerp
 from ganlab.metrics.products import congruent, gram
 from ganlab.metrics.resize import clean
-from ganlab.metrics.scoring import compare, learned, obeyed, score, verdict
+from ganlab.metrics.scoring import compare, learned, obeyed, recognised, score, verdict
 from ganlab.metrics.sliced import SlicedWasserstein, sliced_wasserstein
 from ganlab.metrics.stacked import (
     SAMPLES,
@@ -101,6 +101,7 @@ __all__ = [
     "ppl",
     "prdc",
     "precision_recall",
+    "recognised",
     "resize",
     "score",
     "scoring",

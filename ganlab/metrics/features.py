@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from ganlab import progress
 from ganlab.data.imageset import to_float
+from ganlab.data.sizes import middle
 from ganlab.errors import DataError
 from ganlab.metrics.kept import kept
 from ganlab.metrics.weights import fingerprint as weights_fingerprint
@@ -56,7 +57,7 @@ class Network(nn.Module):
 
 def shrink(x: Tensor) -> Tensor:
     """Average pictures of 64 px and more down to 32: time, not detail, is what is scarce here."""
-    factor = x.shape[-1] // 32
+    factor = min(x.shape[2:]) // 32
     return nn.functional.avg_pool2d(x, factor) if factor > 1 else x
 
 
@@ -203,10 +204,17 @@ def train(
 def _examples(
     data: Any, index: Tensor, labelled: bool, draw: torch.Generator
 ) -> tuple[Tensor, Tensor]:
-    """Pictures and targets: class labels, or the number of quarter turns applied here."""
+    """Pictures and targets: class labels, or the number of quarter turns applied here.
+
+    Of a rectangle the square in its middle is turned: the whole would betray a turn by its shape.
+    """
     x = data.batch(index)
     if labelled:
         return x, data.labels[index]
+    high, wide = x.shape[2:]
+    if high != wide:
+        top, left, n, _ = middle(high, wide, 1)
+        x = x[:, :, top : top + n, left : left + n]
     turns = torch.randint(4, (len(x),), generator=draw)
     x = torch.stack([torch.rot90(p, int(k), (1, 2)) for p, k in zip(x, turns)])
     return x, turns

@@ -134,6 +134,15 @@ def obeyed(sample: Any, data: Any, n: int = 5000, seed: int = 0) -> float:
     return round(float((read == labels).double().mean()), 4)
 
 
+@torch.no_grad()
+def recognised(network: Any, data: Any, n: int = 5000) -> dict[str, Any]:
+    """Scores of a classifier: its accuracy on the first n pictures of `data`, 0 to 1."""
+    n = min(n, len(data))
+    rows = torch.arange(n).split(256)
+    right = sum(int((network(data.batch(r)).argmax(1) == data.labels[r]).sum()) for r in rows)
+    return {"kind": "accuracy", "accuracy": round(right / n, 4), "n": n, "data": data.name}
+
+
 def compare(*scores: dict[str, Any]) -> None:
     """Check that scores may stand in one table; return nothing if they may.
 
@@ -157,6 +166,8 @@ def compare(*scores: dict[str, Any]) -> None:
 
 def verdict(scores: dict[str, Any]) -> str:
     """The scores on one line, for people."""
+    if scores["kind"] == "accuracy":
+        return f"accuracy {scores['accuracy']:.1%} on {scores['n']:,} pictures of {scores['data']}"
     if scores["kind"] == "modes":
         return (
             f"{scores['found']} of {scores['modes']} modes found, {scores['good']:.1%} good samples"

@@ -4,16 +4,18 @@ The published 64 px networks have `width=128` (1024 channels at 4x4 in the gener
 common public script halves that and has no bias anywhere (3,576,704 and 2,765,568 parameters),
 as here: BatchNorm's shift, or nothing, stands in for it. Any power of two from 16 to 128
 follows the same rule: the generator starts at 4x4 and doubles, the discriminator halves down
-to 4x4.
+to 4x4. Rectangles start as a small rectangle (`ganlab.models.shapes`).
 """
 
 from __future__ import annotations
 
 from torch import Tensor, nn
 
+from ganlab.data.sizes import Size
 from ganlab.errors import RecipeError, unknown
 from ganlab.models import layers as shared
 from ganlab.models.latent import NormalLatent
+from ganlab.models.shapes import start
 
 SIZES = (16, 32, 64, 128)
 NORMS = ("batch", "layer", "spectral", "none")
@@ -31,10 +33,7 @@ def initialise(module: nn.Module, std: float = 0.02) -> None:
         nn.init.zeros_(module.bias)
 
 
-def _stages(size: int) -> int:
-    if size not in SIZES:
-        raise RecipeError(f"DCGAN is defined for sizes {SIZES}, not {size}")
-    return size.bit_length() - 3  # doublings from 4x4 to size, the last one to pixels
+_REFUSAL = f"DCGAN is defined for sizes {SIZES}, not "
 
 
 class Generator(NormalLatent, nn.Module):
@@ -45,7 +44,7 @@ class Generator(NormalLatent, nn.Module):
     corners in its interpolations.
 
     Args:
-        size: 16, 32, 64 or 128 pixels.
+        size: 16, 32, 64 or 128 pixels, or (height, width).
         channels: 1 or 3.
         latent: length of z.
         width: channels before the last layer; they double towards 4x4.
@@ -60,7 +59,7 @@ class Generator(NormalLatent, nn.Module):
 
     def __init__(
         self,
-        size: int = 64,
+        size: Size = 64,
         channels: int = 3,
         latent: int = 100,
         width: int = 128,
@@ -71,10 +70,11 @@ class Generator(NormalLatent, nn.Module):
         super().__init__()
         if norm not in (None, "spectral"):
             raise RecipeError(unknown("norm", norm, ("spectral",)))
-        stages = _stages(size)
-        self.size, self.channels, self.latent = size, channels, latent
+        first = start(size, SIZES, _REFUSAL)
+        stages = first.doublings  # the last one to pixels
+        self.size, self.channels, self.latent = first.size, channels, latent
         wide = width * 2 ** (stages - 1)
-        layers: list[nn.Module] = [nn.ConvTranspose2d(latent, wide, 4, bias=not batch_norm)]
+        layers: list[nn.Module] = [nn.ConvTranspose2d(latent, wide, first[:2], bias=not batch_norm)]
         for i in range(stages):
             if batch_norm:
                 layers.append(nn.BatchNorm2d(wide))
@@ -88,7 +88,7 @@ class Generator(NormalLatent, nn.Module):
             shared.spectral(self)
 
     def forward(self, z: Tensor) -> Tensor:
-        """(B, latent) -> (B, C, size, size) in [-1, 1]."""
+        """(B, latent) -> (B, C, H, W) in [-1, 1]."""
         return self.layers(z[:, :, None, None])
 
 
@@ -107,7 +107,7 @@ class Discriminator(nn.Module):
     LeakyReLU(0.2) throughout; BatchNorm in every layer but the first and the last (Sec. 3).
 
     Args:
-        size: 16, 32, 64 or 128 pixels.
+        size: 16, 32, 64 or 128 pixels, or (height, width).
         channels: 1 or 3.
         width: channels after the first layer; they double with each halving.
         batch_norm: off for the ablation of chapter 4.
@@ -124,7 +124,7 @@ class Discriminator(nn.Module):
 
     def __init__(
         self,
-        size: int = 64,
+        size: Size = 64,
         channels: int = 3,
         width: int = 128,
         batch_norm: bool = True,
@@ -142,7 +142,8 @@ class Discriminator(nn.Module):
             raise RecipeError(f"activation must be 'leaky' or 'relu', not '{activation}'")
         layers: list[nn.Module] = []
         before, wide = channels, width
-        for i in range(_stages(size)):
+        end = start(size, SIZES, _REFUSAL)
+        for i in range(end.doublings):
             if pool:
                 layers += [nn.Conv2d(before, wide, 3, 1, 1, bias=bias), nn.AvgPool2d(2)]
             else:
@@ -156,23 +157,23 @@ class Discriminator(nn.Module):
             before, wide = wide, wide * 2
         if minibatch == "discrimination":  # compares whole samples, not places in them
             layers.append(nn.Flatten())
-            layer, added = shared.minibatch(minibatch, before * 16)
-            layers += [layer, nn.Linear(before * 16 + added, 1, bias=bias)]
+            layer, added = shared.minibatch(minibatch, before * end.places)
+            layers += [layer, nn.Linear(before * end.places + added, 1, bias=bias)]
         else:
             if minibatch:
                 layer, added = shared.minibatch(minibatch, before)
                 layers.append(layer)
                 before += added
-            layers.append(nn.Conv2d(before, 1, 4, bias=bias))
+            layers.append(nn.Conv2d(before, 1, end[:2], bias=bias))
         self.layers = nn.Sequential(*layers)
         self.apply(initialise)
         if norm == "spectral":
             shared.spectral(self)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, C, size, size) -> (B,) logits."""
+        """(B, C, H, W) -> (B,) logits."""
         return self.layers(x).flatten()
 
     def features(self, x: Tensor) -> Tensor:
-        """(B, C, size, size) -> (B, F): what the last layer reads."""
+        """(B, C, H, W) -> (B, F): what the last layer reads."""
         return shared.features(self.layers, x)

@@ -12,8 +12,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ganlab.data.sizes import Size
 from ganlab.errors import RecipeError
 from ganlab.models.equalized import stages
+from ganlab.models.shapes import square_only
 
 
 def halved(x: Tensor) -> Tensor:
@@ -34,7 +36,7 @@ class Growing(nn.Module):
     when the network changes between training and evaluation; no forward pass waits for it.
 
     Args:
-        size: of the finished network in pixels.
+        size: of the finished network in pixels; it makes squares only.
         channels: 1 or 3.
         growing: False works at `size` from the start.
         first: resolution of the first phase.
@@ -48,9 +50,10 @@ class Growing(nn.Module):
     phase: Tensor
 
     def __init__(
-        self, size: int, channels: int, growing: bool, first: int, hold: int, fade: int
+        self, size: Size, channels: int, growing: bool, first: int, hold: int, fade: int
     ) -> None:
         super().__init__()
+        size = square_only(size)
         self.stages = stages(size)
         if first not in [4 << i for i in range(self.stages)]:
             raise RecipeError(f"'first' must be a power of two from 4 to {size}, not {first}")

@@ -21,27 +21,31 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ganlab.data.sizes import Size, as_size
 from ganlab.errors import RecipeError
 from ganlab.models.latent import NormalLatent
+from ganlab.models.shapes import Start, start
 
 SIZES = (16, 32, 64)
 SLOPE = 0.2  # of the leaky ReLU
 
 
-def _stages(size: int, patch: int) -> int:
-    """How many of the sizes 4, 8, ..., size / patch there are."""
-    if size not in SIZES:
-        raise RecipeError(f"the modern networks are defined for sizes {SIZES}, not {size}")
+def _start(size: Size, patch: int) -> tuple[Start, int]:
+    """The smallest map, and how many of the sizes 4x4, 8x8, ..., size / patch there are."""
+    first = start(size, SIZES, f"the modern networks are defined for sizes {SIZES}, not ")
     if patch not in (1, 2, 4):
         raise RecipeError(f"patch must be 1, 2 or 4, not {patch}")
-    return (size // patch).bit_length() - 2
+    return first, first.doublings + 2 - patch.bit_length()
 
 
-def _per_stage(value: int | Sequence[int], stages: int, name: str, least: int) -> list[int]:
+def _per_stage(
+    value: int | Sequence[int], first: Start, stages: int, name: str, least: int
+) -> list[int]:
     values = [value] * stages if isinstance(value, int) else list(value)
     if len(values) != stages or min(values) < least:
+        (a, b), (c, d), (e, f) = first.at(0), first.at(1), first.at(stages - 1)
         raise RecipeError(
-            f"{name} is one number or {stages} (at 4x4, 8x8, ..., {2 << stages}x{2 << stages}), "
+            f"{name} is one number or {stages} (at {a}x{b}, {c}x{d}, ..., {e}x{f}), "
             f"each at least {least}, not {value}"
         )
     return values
@@ -98,7 +102,7 @@ class Block(nn.Module):
 
 
 class Resample(nn.Module):
-    """Doubles a square map by linear interpolation, or halves it by the adjoint of that.
+    """Doubles a map by linear interpolation, or halves it by the adjoint of that.
 
     Doubling repeats each pixel and smooths with the filter [1, 2, 1] / 4 in each direction, the
     border pixel repeated, which is bilinear interpolation between pixel centres. Halving is
@@ -111,25 +115,35 @@ class Resample(nn.Module):
     differentiated twice (against interpolation, a depthwise convolution, sums of slices).
 
     Args:
-        size: height and width of the smaller of the two maps.
+        size: of the smaller of the two maps: the side of a square, or (height, width).
         up: doubling, else halving.
     """
 
     matrix: Tensor
+    across: Tensor | None
 
-    def __init__(self, size: int, up: bool) -> None:
+    def __init__(self, size: Size, up: bool) -> None:
         super().__init__()
-        row = torch.arange(2 * size)
-        near = row // 2
-        far = (near + (row % 2) * 2 - 1).clamp(0, size - 1)
-        matrix = torch.zeros(2 * size, size)
-        matrix[row, near] += 0.75
-        matrix[row, far] += 0.25
-        self.register_buffer("matrix", matrix if up else matrix.T / 2, persistent=False)
+        high, wide = as_size(size)
+        self.register_buffer("matrix", _resampling(high, up), persistent=False)
+        other = _resampling(wide, up) if wide != high else None
+        self.register_buffer("across", other, persistent=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, C, n, n) -> (B, C, 2n, 2n) or (B, C, n/2, n/2)."""
-        return self.matrix @ x @ self.matrix.T
+        """(B, C, H, W) -> (B, C, 2H, 2W) or (B, C, H/2, W/2)."""
+        across = self.matrix if self.across is None else self.across
+        return self.matrix @ x @ across.T
+
+
+def _resampling(size: int, up: bool) -> Tensor:
+    """(2 size, size) to double one axis, (size, 2 size) to halve it."""
+    row = torch.arange(2 * size)
+    near = row // 2
+    far = (near + (row % 2) * 2 - 1).clamp(0, size - 1)
+    matrix = torch.zeros(2 * size, size)
+    matrix[row, near] += 0.75
+    matrix[row, far] += 0.25
+    return matrix if up else matrix.T / 2
 
 
 def _blocks(width: int, count: int, expansion: int, groups: int, total: int) -> list[nn.Module]:
@@ -152,7 +166,7 @@ class Generator(NormalLatent, nn.Module):
     384)` at 64 px (FFHQ), both with cardinality 96.
 
     Args:
-        size: 16, 32 or 64 pixels.
+        size: 16, 32 or 64 pixels, or (height, width) (`ganlab.models.shapes`).
         channels: 1 or 3.
         latent: length of z.
         width: channels, for all stages or for each of 4x4, 8x8, ..., size x size.
@@ -169,7 +183,7 @@ class Generator(NormalLatent, nn.Module):
 
     def __init__(
         self,
-        size: int = 32,
+        size: Size = 32,
         channels: int = 3,
         latent: int = 64,
         width: int | Sequence[int] = 768,
@@ -179,23 +193,23 @@ class Generator(NormalLatent, nn.Module):
         patch: int = 1,
     ) -> None:
         super().__init__()
-        stages = _stages(size, patch)
-        widths = _per_stage(width, stages, "width", least=1)
-        counts = _per_stage(blocks, stages, "blocks", least=0)
+        first, stages = _start(size, patch)
+        widths = _per_stage(width, first, stages, "width", least=1)
+        counts = _per_stage(blocks, first, stages, "blocks", least=0)
         groups = _groups(widths, expansion, cardinality)
-        self.size, self.channels, self.latent = size, channels, latent
+        self.size, self.channels, self.latent = first.size, channels, latent
         self.project = _scaled(nn.Linear(latent, widths[0], bias=False))
-        self.basis = nn.Parameter(torch.randn(widths[0], 4, 4))
+        self.basis = nn.Parameter(torch.randn(widths[0], *first[:2]))
         layers: list[nn.Module] = []
         for i, wide in enumerate(widths):
             if i:
-                layers += [*_match(widths[i - 1], wide), Resample(2 << i, up=True)]
+                layers += [*_match(widths[i - 1], wide), Resample(first.at(i - 1), up=True)]
             layers += _blocks(wide, counts[i], expansion, groups[i], sum(counts))
         layers.append(_scaled(nn.Conv2d(widths[-1], channels * patch**2, 1, bias=False)))
         self.layers = nn.Sequential(*layers, nn.PixelShuffle(patch))
 
     def forward(self, z: Tensor) -> Tensor:
-        """(B, latent) -> (B, C, size, size), around [-1, 1] but not bounded."""
+        """(B, latent) -> (B, C, H, W), around [-1, 1] but not bounded."""
         x = self.project(z)[:, :, None, None] * self.basis
         return self.layers(x)
 
@@ -208,7 +222,7 @@ class Discriminator(nn.Module):
     relativistic loss sees differences of logits only, and would leave it where it is.
 
     Args:
-        size: 16, 32 or 64 pixels.
+        size: 16, 32 or 64 pixels, or (height, width) (`ganlab.models.shapes`).
         channels: 1 or 3.
         width: channels, for all stages or for each of 4x4, 8x8, ..., size x size (the order
             of the generator, so that both take the same tuple).
@@ -223,7 +237,7 @@ class Discriminator(nn.Module):
 
     def __init__(
         self,
-        size: int = 32,
+        size: Size = 32,
         channels: int = 3,
         width: int | Sequence[int] = 768,
         blocks: int | Sequence[int] = 2,
@@ -232,25 +246,25 @@ class Discriminator(nn.Module):
         patch: int = 1,
     ) -> None:
         super().__init__()
-        stages = _stages(size, patch)
-        widths = _per_stage(width, stages, "width", least=1)
-        counts = _per_stage(blocks, stages, "blocks", least=0)
+        first, stages = _start(size, patch)
+        widths = _per_stage(width, first, stages, "width", least=1)
+        counts = _per_stage(blocks, first, stages, "blocks", least=0)
         groups = _groups(widths, expansion, cardinality)
-        first = _scaled(nn.Conv2d(channels * patch**2, widths[-1], 1, bias=False))
-        layers: list[nn.Module] = [nn.PixelUnshuffle(patch), first]
+        pixels = _scaled(nn.Conv2d(channels * patch**2, widths[-1], 1, bias=False))
+        layers: list[nn.Module] = [nn.PixelUnshuffle(patch), pixels]
         for i in reversed(range(len(widths))):
             layers += _blocks(widths[i], counts[i], expansion, groups[i], sum(counts))
             if i:
-                layers += [Resample(2 << i, up=False), *_match(widths[i], widths[i - 1])]
+                layers += [Resample(first.at(i - 1), up=False), *_match(widths[i], widths[i - 1])]
         top = widths[0]
-        layers.append(_scaled(nn.Conv2d(top, top, 4, groups=top, bias=False)))
+        layers.append(_scaled(nn.Conv2d(top, top, first[:2], groups=top, bias=False)))
         self.layers = nn.Sequential(*layers)
         self.head = _scaled(nn.Linear(top, 1, bias=False))
 
     def features(self, x: Tensor) -> Tensor:
-        """(B, C, size, size) -> (B, width at 4x4): what the last linear map reads."""
+        """(B, C, H, W) -> (B, width at 4x4): what the last linear map reads."""
         return self.layers(x).flatten(1)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, C, size, size) -> (B,) logits."""
+        """(B, C, H, W) -> (B,) logits."""
         return self.head(self.features(x)).flatten()

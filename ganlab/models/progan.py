@@ -14,6 +14,7 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
+from ganlab.data.sizes import Size
 from ganlab.models.equalized import (
     EqualConv2d,
     EqualLinear,
@@ -60,7 +61,7 @@ class Generator(NormalLatent, Growing):
 
     def __init__(
         self,
-        size: int = 64,
+        size: Size = 64,
         channels: int = 3,
         latent: int = 512,
         channel_base: int = 16384,
@@ -72,7 +73,7 @@ class Generator(NormalLatent, Growing):
     ) -> None:
         super().__init__(size, channels, growing, first, hold, fade)
         self.latent = latent
-        wide = widths(size, channel_base, channel_max)
+        wide = widths(self.size, channel_base, channel_max)
         # A 4x4 convolution of a padded 1x1 map: He's constant counts all 16 taps.
         self.project = EqualLinear(latent, wide[0] * 16, math.sqrt(2) / 4, bias_gain=None)
         self.bias = nn.Parameter(torch.zeros(wide[0], 1, 1))
@@ -122,7 +123,7 @@ class Discriminator(Growing):
 
     def __init__(
         self,
-        size: int = 64,
+        size: Size = 64,
         channels: int = 3,
         channel_base: int = 16384,
         channel_max: int = 512,
@@ -135,7 +136,7 @@ class Discriminator(Growing):
         classes: int = 0,
     ) -> None:
         super().__init__(size, channels, growing, first, hold, fade)
-        wide = widths(size, channel_base, channel_max)
+        wide = widths(self.size, channel_base, channel_max)
         self.from_pixels = nn.ModuleList(EqualConv2d(channels, c, 1) for c in wide)
         pairs = pairwise(wide)
         self.blocks = nn.ModuleList(DiscriminatorBlock(b, a, blur) for a, b in pairs)

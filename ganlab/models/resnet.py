@@ -23,12 +23,15 @@ from itertools import pairwise
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ganlab.data.sizes import Size
 from ganlab.errors import RecipeError, unknown
 from ganlab.models import layers as shared
 from ganlab.models.latent import NormalLatent
+from ganlab.models.shapes import start
 
 SIZES = (32, 64)
 PYRAMID = {32: (1, 1, 1, 1), 64: (8, 8, 4, 2, 1)}  # the generator's channels over its width
+_REFUSAL = f"the residual networks are defined for sizes {SIZES}, not "
 NORMS = ("none", "batch", "layer", "spectral")
 POOLS = ("mean", "sum", "flatten")
 
@@ -39,11 +42,6 @@ def _widths(width: int | Sequence[int], factors: Sequence[int]) -> list[int]:
     if len(width) != len(factors):
         raise RecipeError(f"width is one number or {len(factors)}, not {tuple(width)}")
     return list(width)
-
-
-def _check_size(size: int) -> None:
-    if size not in SIZES:
-        raise RecipeError(f"the residual networks are defined for sizes {SIZES}, not {size}")
 
 
 def _norm(kind: str | None, channels: int) -> nn.Module:
@@ -113,7 +111,8 @@ class Generator(NormalLatent, nn.Module):
     """z to a picture: a linear map to 4x4, blocks that double the size, 3x3 to pixels, tanh.
 
     Args:
-        size: 32 or 64 pixels.
+        size: 32 or 64 pixels, or (height, width); the layers of a rectangle are those of the
+            largest such square in it.
         channels: 1 or 3.
         latent: length of z.
         width: channels of the last block, or of every map from 4x4 to the picture. At 32 px
@@ -127,23 +126,24 @@ class Generator(NormalLatent, nn.Module):
 
     def __init__(
         self,
-        size: int = 32,
+        size: Size = 32,
         channels: int = 3,
         latent: int = 128,
         width: int | Sequence[int] | None = None,
         norm: str | None = "batch",
     ) -> None:
         super().__init__()
-        _check_size(size)
+        first = start(size, SIZES, _REFUSAL)
         if norm not in (None, "batch"):
             raise RecipeError(f"the generator's norm is 'batch' or None, not '{norm}'")
-        default = 128 if size == 32 else 64
-        widths = _widths(default if width is None else width, PYRAMID[size])
-        self.size, self.channels, self.latent = size, channels, latent
-        self.project = _glorot(nn.Linear(latent, 16 * widths[0]))
+        small = first.square == 32
+        default = 128 if small else 64
+        widths = _widths(default if width is None else width, PYRAMID[first.square])
+        self.size, self.channels, self.latent = first.size, channels, latent
+        self.project = _glorot(nn.Linear(latent, first.places * widths[0]))
         self.layers = nn.Sequential(
-            nn.Unflatten(1, (widths[0], 4, 4)),
-            *(Block(a, b, "up", norm, bias=size == 32) for a, b in pairwise(widths)),
+            nn.Unflatten(1, (widths[0], first.height, first.width)),
+            *(Block(a, b, "up", norm, bias=small) for a, b in pairwise(widths)),
             _norm(norm, widths[-1]),
             nn.ReLU(),
             _glorot(nn.Conv2d(widths[-1], channels, 3, padding=1)),
@@ -151,7 +151,7 @@ class Generator(NormalLatent, nn.Module):
         )
 
     def forward(self, z: Tensor) -> Tensor:
-        """(B, latent) -> (B, C, size, size) in [-1, 1]."""
+        """(B, latent) -> (B, C, H, W) in [-1, 1]."""
         return self.layers(self.project(z))
 
 
@@ -162,7 +162,8 @@ class Discriminator(nn.Module):
     convolution, then four blocks that halve it to 4x4.
 
     Args:
-        size: 32 or 64 pixels.
+        size: 32 or 64 pixels, or (height, width); the layers of a rectangle are those of the
+            largest such square in it.
         channels: 1 or 3.
         width: channels of the first layer, or of each of the 4 blocks (32 px), or of the
             convolution and the 4 blocks (64 px). At 32 px one number holds for all; at 64 px
@@ -181,7 +182,7 @@ class Discriminator(nn.Module):
 
     def __init__(
         self,
-        size: int = 32,
+        size: Size = 32,
         channels: int = 3,
         width: int | Sequence[int] | None = None,
         norm: str | None = None,
@@ -189,15 +190,16 @@ class Discriminator(nn.Module):
         minibatch: str | None = None,
     ) -> None:
         super().__init__()
-        _check_size(size)
+        end = start(size, SIZES, _REFUSAL)
+        small = end.square == 32
         norm = norm or "none"
         if norm not in NORMS:
             raise RecipeError(unknown("norm", norm, NORMS))
-        pool = pool or ("mean" if size == 32 else "flatten")
+        pool = pool or ("mean" if small else "flatten")
         if pool not in POOLS:
             raise RecipeError(unknown("pool", pool, POOLS))
-        self.size, self.channels, self.pool = size, channels, pool
-        if size == 32:
+        self.size, self.channels, self.pool = end.size, channels, pool
+        if small:
             widths = [channels, *_widths(128 if width is None else width, (1, 1, 1, 1))]
             resample: tuple[str | None, ...] = ("down", "down", None, None)
             layers: list[nn.Module] = []
@@ -206,12 +208,13 @@ class Discriminator(nn.Module):
             resample = ("down",) * 4
             layers = [_glorot(nn.Conv2d(channels, widths[0], 3, padding=1))]
         for i, ((a, b), way) in enumerate(zip(pairwise(widths), resample)):
-            first = size == 32 and i == 0
-            layers.append(Block(a, b, way, norm, first, bias=size == 32))
+            layers.append(Block(a, b, way, norm, first=small and i == 0, bias=small))
         if pool != "flatten":  # the 64 px critic reads its last map as it is
             layers.append(nn.ReLU())
         self.layers = nn.Sequential(*layers)
-        features = widths[-1] * (16 if size == 64 else 64) if pool == "flatten" else widths[-1]
+        # four halvings bring 64 px to the start, two bring 32 px to twice that
+        places = end.places * (4 if small else 1)
+        features = widths[-1] * places if pool == "flatten" else widths[-1]
         self.batch: nn.Module = nn.Identity()
         if minibatch:
             self.batch, more = shared.minibatch(minibatch, features)
@@ -221,7 +224,7 @@ class Discriminator(nn.Module):
             shared.spectral(self)
 
     def features(self, x: Tensor) -> Tensor:
-        """(B, C, size, size) -> (B, F): what the last linear map reads."""
+        """(B, C, H, W) -> (B, F): what the last linear map reads."""
         h = self.layers(x)
         if self.pool == "mean":
             h = h.mean((2, 3))
@@ -230,5 +233,5 @@ class Discriminator(nn.Module):
         return self.batch(h.flatten(1))
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, C, size, size) -> (B,) logits."""
+        """(B, C, H, W) -> (B,) logits."""
         return self.head(self.features(x)).flatten()

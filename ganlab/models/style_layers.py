@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ganlab.data.sizes import Size, as_size, compact
 from ganlab.errors import RecipeError
 from ganlab.models.equalized import HE, EqualLinear, active, full_precision, pixel_norm
 from ganlab.models.latent import Classes, NormalLatent
@@ -17,7 +18,7 @@ from ganlab.models.latent import Classes, NormalLatent
 NOISE = ("random", "fixed", "none")
 
 #: Noise inputs: None (random in training, fixed else), one of `NOISE`, or one tensor per layer,
-#: each (B or 1, 1, n, n).
+#: each (B or 1, 1, H, W).
 NoiseInput = str | Sequence[Tensor] | None
 
 
@@ -112,7 +113,7 @@ class Noise(nn.Module):
     """x + strength · noise, with noise that all channels share (Karras et al. 2019, Sec. 2).
 
     Args:
-        size: n, of the map.
+        size: of the map: the side of a square, or (height, width).
         channels: a strength for each (StyleGAN), or None: one for all (StyleGAN2).
         gain: factor on the strength.
 
@@ -121,15 +122,16 @@ class Noise(nn.Module):
 
     fixed: Tensor
 
-    def __init__(self, size: int, channels: int | None = None, gain: float = 1.0) -> None:
+    def __init__(self, size: Size, channels: int | None = None, gain: float = 1.0) -> None:
         super().__init__()
-        self.size, self.gain = size, gain
+        high, wide = as_size(size)
+        self.size, self.gain = compact(high, wide), gain
         shape = () if channels is None else (channels, 1, 1)
         self.strength = nn.Parameter(torch.zeros(shape))
-        self.register_buffer("fixed", torch.randn(1, 1, size, size))
+        self.register_buffer("fixed", torch.randn(1, 1, high, wide))
 
     def forward(self, x: Tensor, how: str | Tensor) -> Tensor:
-        """(B, C, n, n) -> the same; `how` is one of `NOISE`, or the noise itself."""
+        """(B, C, H, W) -> the same; `how` is one of `NOISE`, or the noise itself."""
         if isinstance(how, str) and how == "none":
             return x
         if isinstance(how, Tensor):
@@ -137,7 +139,8 @@ class Noise(nn.Module):
         elif how == "fixed":
             noise = self.fixed.to(x.dtype)
         else:
-            noise = torch.randn(x.shape[0], 1, self.size, self.size, device=x.device, dtype=x.dtype)
+            shape = (x.shape[0], *self.fixed.shape[1:])
+            noise = torch.randn(shape, device=x.device, dtype=x.dtype)
         return x + noise * (self.strength * self.gain).to(x.dtype)
 
     def extra_repr(self) -> str:

@@ -17,6 +17,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ganlab.data.sizes import Size
 from ganlab.models import progan
 from ganlab.models.equalized import (
     EqualConv2d,
@@ -91,7 +92,7 @@ class Generator(StyleGenerator, Growing):
 
     def __init__(
         self,
-        size: int = 64,
+        size: Size = 64,
         channels: int = 3,
         latent: int = 512,
         style: int = 512,
@@ -112,7 +113,7 @@ class Generator(StyleGenerator, Growing):
         self.mapping = Mapping(latent, style, layers, classes, rate)
         self.kinds = Classes(classes) if classes else None
         self.register_buffer("average", torch.zeros(style))
-        wide_at = widths(size, channel_base, channel_max)
+        wide_at = widths(self.size, channel_base, channel_max)
         self.start = nn.Parameter(torch.ones(wide_at[0], 4, 4))
         self.blur = blurring()
         # The first of each pair of convolutions comes after doubling; at 4x4 there is none.
@@ -150,7 +151,7 @@ class Discriminator(progan.Discriminator):
 
     def __init__(
         self,
-        size: int = 64,
+        size: Size = 64,
         channels: int = 3,
         *,
         blur: bool = True,

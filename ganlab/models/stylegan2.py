@@ -15,27 +15,31 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
+from ganlab.data.sizes import Size
 from ganlab.errors import RecipeError, unknown
 from ganlab.models.equalized import (
     HE,
     EqualConv2d,
     EqualLinear,
     active,
-    stages,
     widths,
 )
 from ganlab.models.fir import before_strided, doubling, halving
 from ganlab.models.latent import Classes
 from ganlab.models.layers import MinibatchStd
 from ganlab.models.modulation import FORMS, Modulated
+from ganlab.models.shapes import start
 from ganlab.models.style_layers import Mapping, Noise, NoiseInput, StyleGenerator, projected
+
+SIZES = tuple(8 << i for i in range(8))
+_REFUSAL = f"the size must be a power of two from {SIZES[0]} to {SIZES[-1]}, not "
 
 
 class StyledConv(nn.Module):
     """Modulated 3x3 convolution, noise, bias, leaky ReLU with a gain of √2 (Fig. 2d)."""
 
     def __init__(
-        self, inputs: int, outputs: int, style: int, size: int, up: bool, form: str
+        self, inputs: int, outputs: int, style: int, size: Size, up: bool, form: str
     ) -> None:
         super().__init__()
         self.conv = Modulated(inputs, outputs, style, up=up, form=form)
@@ -68,7 +72,8 @@ class Generator(StyleGenerator):
     """z to w to a picture: the sum of what each resolution adds, all trained from the start.
 
     Args:
-        size: a power of two from 8 to 1024.
+        size: a power of two from 8 to 1024, or (height, width); the channels of a rectangle are
+            those of the largest such square in it.
         channels: 1 or 3.
         latent: length of z.
         style: length of w.
@@ -88,7 +93,7 @@ class Generator(StyleGenerator):
 
     def __init__(
         self,
-        size: int = 64,
+        size: Size = 64,
         channels: int = 3,
         latent: int = 512,
         style: int = 512,
@@ -105,20 +110,20 @@ class Generator(StyleGenerator):
         super().__init__()
         if form not in FORMS:
             raise RecipeError(unknown("form", form, FORMS))
-        self.size, self.channels, self.latent = size, channels, latent
+        first = start(size, SIZES, _REFUSAL)
+        self.size, self.channels, self.latent = first.size, channels, latent
         self.mixing, self.decay = mixing, decay
         self.mapping = Mapping(latent, style, layers, classes, rate, bias_gain=HE)
         self.kinds = Classes(classes) if classes else None
         self.register_buffer("average", torch.zeros(style))
-        count = stages(size)
-        wide = widths(size, channel_base, channel_max)
-        self.start = nn.Parameter(torch.randn(wide[0], 4, 4))
-        self.layers = nn.ModuleList([StyledConv(wide[0], wide[0], style, 4, False, form)])
-        for i in range(1, count):
-            self.layers.append(StyledConv(wide[i - 1], wide[i], style, 4 << i, True, form))
-            self.layers.append(StyledConv(wide[i], wide[i], style, 4 << i, False, form))
+        wide = widths(first.square, channel_base, channel_max)
+        self.start = nn.Parameter(torch.randn(wide[0], *first[:2]))
+        self.layers = nn.ModuleList([StyledConv(wide[0], wide[0], style, first[:2], False, form)])
+        for i in range(1, len(wide)):
+            self.layers.append(StyledConv(wide[i - 1], wide[i], style, first.at(i), True, form))
+            self.layers.append(StyledConv(wide[i], wide[i], style, first.at(i), False, form))
         self.to_pixels = nn.ModuleList(
-            ToPixels(c, channels, style, form) if skip or i == count - 1 else nn.Identity()
+            ToPixels(c, channels, style, form) if skip or i == len(wide) - 1 else nn.Identity()
             for i, c in enumerate(wide)
         )
         self.skip, self.enlarge = skip, doubling()
@@ -129,7 +134,7 @@ class Generator(StyleGenerator):
         return len(self.layers) + 1
 
     def synthesis(self, ws: Tensor, noise: NoiseInput = None) -> Tensor:
-        """(B, L, W) styles -> (B, C, size, size)."""
+        """(B, L, W) styles -> (B, C, H, W)."""
         inputs = self.noise_inputs(noise, len(self.layers))
         x = self.start.expand(ws.shape[0], -1, -1, -1)
         picture: Tensor | None = None
@@ -183,7 +188,7 @@ class Discriminator(nn.Module):
 
     def __init__(
         self,
-        size: int = 64,
+        size: Size = 64,
         channels: int = 3,
         channel_base: int = 32768,
         channel_max: int = 512,
@@ -192,20 +197,21 @@ class Discriminator(nn.Module):
         classes: int = 0,
     ) -> None:
         super().__init__()
-        self.size, self.classes = size, classes
-        wide = widths(size, channel_base, channel_max)
+        end = start(size, SIZES, _REFUSAL)
+        self.size, self.classes = end.size, classes
+        wide = widths(end.square, channel_base, channel_max)
         self.from_pixels = EqualConv2d(channels, wide[-1], 1, bias_gain=HE)
         pairs = pairwise(wide[::-1])
         self.blocks = nn.ModuleList(DiscriminatorBlock(a, b, residual) for a, b in pairs)
         self.statistic = MinibatchStd(group) if group else nn.Identity()
         top = wide[0]
         self.last = EqualConv2d(top + bool(group), top, bias_gain=HE)
-        self.dense = EqualLinear(top * 16, top, HE, bias_gain=HE)
+        self.dense = EqualLinear(top * end.places, top, HE, bias_gain=HE)
         self.head = EqualLinear(top, top if classes else 1)
         self.condition = Mapping(0, top, 8, classes, bias_gain=HE) if classes else None
 
     def features(self, x: Tensor) -> Tensor:
-        """(B, C, size, size) -> (B, channels at 4x4): what the last linear map reads.
+        """(B, C, H, W) -> (B, channels at 4x4): what the last linear map reads.
 
         Raises:
             RecipeError: the batch is not a whole number of groups.
@@ -217,7 +223,7 @@ class Discriminator(nn.Module):
         return active(self.dense(x.flatten(1)))
 
     def forward(self, x: Tensor, labels: Tensor | None = None) -> Tensor:
-        """(B, C, size, size), and (B,) class numbers of a conditional network -> (B,) logits.
+        """(B, C, H, W), and (B,) class numbers of a conditional network -> (B,) logits.
 
         Raises:
             RecipeError: labels are missing, or there are no classes.

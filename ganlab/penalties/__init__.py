@@ -26,6 +26,7 @@ from ganlab.penalties.averages import shift_and_flip
 from ganlab.penalties.base import (
     Judged,
     Penalty,
+    family,
     input_gradient,
     penalties,
     penalty,
@@ -42,6 +43,7 @@ __all__ = [
     "Penalty",
     "averages",
     "draw",
+    "family",
     "functional_loss",
     "gradient",
     "gradient_norm",

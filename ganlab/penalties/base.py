@@ -93,6 +93,10 @@ class Penalty:
             raise RecipeError(f"'every' of penalty '{self.name}' must be at least 1, not {every}")
         self.weight, self.every = float(weight), int(every)
 
+    def weigh(self, weight: float) -> None:
+        """Set the weight, as a schedule does in the course of a training."""
+        self.weight = weight
+
     def due(self, step: int) -> bool:
         """Is it applied at this step, counted from 0?"""
         return step % self.every == 0
@@ -148,6 +152,11 @@ def penalty(name: str, weight: float | None = None, **options: Any) -> Penalty:
         return family(family.default if weight is None else weight, **options)
     except TypeError as error:
         raise RecipeError(f"penalty '{name}' does not take {sorted(options)}") from error
+
+
+def family(name: str) -> type[Penalty]:
+    """The class of that name."""
+    return _FAMILIES[name]
 
 
 def penalties() -> list[str]:

@@ -1,149 +1,138 @@
-"""What an experiment is, as plain data."""
+"""What an experiment is, as plain data: the part that all games share.
+
+A recipe is a table of fields. Those of this file belong to every experiment; each game adds its
+own rules in a subclass (`Recipe` for a generator against a discriminator, `SoloRecipe` for one
+player). All values are checked when a recipe is made, and nowhere else.
+"""
 
 from __future__ import annotations
 
-import ast
-import dataclasses
 import json
 from collections.abc import Iterable
-from dataclasses import dataclass, field
-from typing import Any
+from typing import Annotated, Any, ClassVar, Literal
+
+import torch
+from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError, model_validator
+from torch import nn
 
 from ganlab.data import toy
 from ganlab.errors import RecipeError, unknown
+from ganlab.game import Game
+from ganlab.recipes import options
+from ganlab.recipes.bounds import Decay, not_bool, shown, tuples, within, words_of
 
 #: Fields that say how long and how loudly, not what: a run may be resumed with others.
 FREE = ("name", "about", "steps", "log_every", "sample_every", "checkpoint_every", "samples")
+Count = Annotated[int, within(1, 10**9)]
+Beta = Annotated[float, within(0, below=1)]
+Betas = Annotated[tuple[Beta, Decay], BeforeValidator(tuples)]
+Side = Annotated[int, within(1, 4096)]
+Table = dict[str, Any]
 
 
-POSITIVE = (
-    *("batch", "accumulate", "d_steps", "g_steps", "pack", "steps", "log_every", "samples"),
-    *("g_lr", "d_lr", "ramp"),
-)
-NOT_NEGATIVE = ["clip", "classes", "half_life", "instance_noise", "label_flip", "pool", "unroll"]
-CHOICES = {
-    "network": ("dcgan", "mlp", "resnet", "modern", "progan", "stylegan", "stylegan2"),
-    "schedule": ("constant", "linear", "cosine"),
-    "precision": ("auto", "fp32", "bf16"),
-    "optimizer": ("adam", "rmsprop", "sgd"),
-}
-#: Fields that are dicts: changes are merged in, and a value of None takes an entry out.
-OPTIONS = ("data_options", "generator", "discriminator", "objective_options", "penalties")
+def _side(value: Any) -> Any:
+    return "x".join(map(str, value)) if isinstance(value, list | tuple) else value
 
 
-@dataclass(frozen=True)
-class Recipe:
-    """One experiment as plain data.
+class BaseRecipe(BaseModel):
+    """An experiment of any game: data, batch, optimisers, precision, length, logging."""
 
-    Attributes:
-        name, about: for people.
-        data: a picture set (`ganlab data` lists them, or a folder or zip), or a distribution
-            of points such as "ring8".
-        data_options: of the picture set (`ganlab.data.load`), as {"characters": "0123456789"}.
-        size, channels: of the pictures; None leaves the set's own.
-        flip: mirror the pictures at random.
-        classes: of the data, told to both networks ("stylegan" and "stylegan2" can be); 0 for none.
-        network: family of both networks: "dcgan", "mlp", "resnet", "modern", "progan",
-            "stylegan" or "stylegan2".
-        generator, discriminator: options of the networks (`ganlab.models`).
-        objective, objective_options: see `ganlab.losses`.
-        penalties: name to weight, or to a dict of options (`ganlab.penalties`); on the command
-            line `--set penalties.gp=10`.
-        d_steps, g_steps: steps of each side per round.
-        share_forward: one generator forward for both steps.
-        batch, accumulate: pictures a step and rank, and the parts they are split in.
-        optimizer: "adam", "rmsprop" or "sgd".
-        g_lr, d_lr: learning rates.
-        betas: of Adam; the first is the momentum of the other two, the second RMSProp's decay.
-        schedule: "constant", or "linear" or "cosine" to 0 over `steps`.
-        half_life: of the generator's running average in images; 0 for none.
-        ramp: the half-life is at most this share of the images seen.
-        clip: bound on the discriminator's weights; 0 for none.
-        pack: samples that the discriminator judges together.
-        augment: words of `ganlab.augment.diff` that D sees everything through, with commas between;
-            or "ada" for adaptive augmentation (`ganlab.augment.ada`).
-        ada_target, ada_length: of `ganlab.augment.ada.AdaptiveP`.
-        instance_noise: standard deviation of noise on all that D sees, to 0 over `steps`.
-        label_flip: probability of exchanged labels in D's loss.
-        top_k: share of samples that the generator learns from in the end, from 1 over `steps`.
-        pool: generated pictures kept and shown to D again; 0 for none.
-        unroll: updates of D that the generator looks ahead; 0 for none.
-        precision: "fp32", "bf16", or "auto": bf16 where the hardware has it.
-        channels_last: memory format of convolutions.
-        compile: `torch.compile` both networks.
-        seed: of weights, data order and latent vectors.
-        steps: rounds.
-        log_every, sample_every, checkpoint_every, samples: see `ganlab.training.trainer.Trainer`.
-    """
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", strict=True, allow_inf_nan=False, use_attribute_docstrings=True
+    )
+    #: Games by name; a subclass joins by the default of its field `game`.
+    GAMES: ClassVar[dict[str, type[BaseRecipe]]] = {}
+    #: Fields that are tables: changes are merged in, and a value of None takes an entry out.
+    TABLES: ClassVar[tuple[str, ...]] = ("data_options",)
 
-    name: str
+    game: str = ""
+    """which game this is"""
+    name: Annotated[str, options.says_name()] = ""
+    """for people, and of the run's folder"""
     about: str = ""
-    data: str = "glyphs"
-    data_options: dict[str, Any] = field(default_factory=dict)
-    size: int | None = 32
-    channels: int | None = None
+    """for people"""
+    data: Annotated[str, options.says_text()] = "glyphs"
+    """a picture set ('ganlab data' lists them), a folder or zip, or points such as ring8"""
+    data_options: Table = {}
+    """of the picture set, as data_options.characters=0123456789"""
+    size: Annotated[Side | str | None, BeforeValidator(_side)] = 32
+    """of the pictures in pixels; 64x128 is 64 high and 128 wide; none: as the set has them"""
+    channels: Annotated[Literal[1, 3] | None, BeforeValidator(not_bool)] = None
+    """of the pictures: 1 grey, 3 colour, none: as the set has them"""
     flip: bool = False
-    classes: int = 0
-    network: str = "dcgan"
-    generator: dict[str, Any] = field(default_factory=dict)
-    discriminator: dict[str, Any] = field(default_factory=dict)
-    objective: str = "non-saturating"
-    objective_options: dict[str, Any] = field(default_factory=dict)
-    penalties: dict[str, Any] = field(default_factory=dict)
-    d_steps: int = 1
-    g_steps: int = 1
-    share_forward: bool = False
-    batch: int = 64
-    accumulate: int = 1
-    optimizer: str = "adam"
-    g_lr: float = 2e-4
-    d_lr: float = 2e-4
-    betas: tuple[float, float] = (0.5, 0.999)
-    schedule: str = "constant"
-    half_life: float = 5000.0
-    ramp: float = 0.1
-    clip: float = 0.0
-    pack: int = 1
-    augment: str = ""
-    ada_target: float = 0.6
-    ada_length: float = 500_000.0
-    instance_noise: float = 0.0
-    label_flip: float = 0.0
-    top_k: float = 1.0
-    pool: int = 0
-    unroll: int = 0
-    precision: str = "auto"
+    """mirror the pictures at random"""
+    classes: Annotated[int, within(0, 100_000)] = 0
+    """of the data, told to the networks; 0 for none"""
+    batch: Annotated[int, within(1, 65_536)] = 64
+    """pictures a step and rank"""
+    accumulate: Annotated[int, within(1, 65_536)] = 1
+    """parts that a batch is split in, to save memory"""
+    optimizer: Literal["adam", "rmsprop", "sgd"] = "adam"
+    """adam, rmsprop or sgd"""
+    betas: Betas = (0.5, 0.999)
+    """of Adam; the first is the momentum of the other two, the second RMSProp's decay"""
+    schedule: Literal["constant", "linear", "cosine"] = "constant"
+    """of all rates: constant, or linear or cosine to 0 over `steps`"""
+    half_life: Annotated[float, within(0, 1e12)] = 5000.0
+    """of the running average in images; 0 for none"""
+    ramp: Annotated[float, within(above=0, high=1)] = 0.1
+    """the half-life is at most this share of the images seen"""
+    precision: Literal["auto", "fp32", "bf16"] = "auto"
+    """fp32, bf16, or auto: bf16 where the hardware has it"""
     channels_last: bool = True
+    """memory format of convolutions"""
     compile: bool = False
-    seed: int = 0
-    steps: int = 3000
-    log_every: int = 50
-    sample_every: int = 500
-    checkpoint_every: int = 500
-    samples: int = 64
+    """torch.compile the networks"""
+    seed: Annotated[int, within(0, 2**32 - 1)] = 0
+    """of weights, data order and latent vectors"""
+    steps: Count = 3000
+    """rounds"""
+    log_every: Count = 50
+    """rounds between log lines"""
+    sample_every: Annotated[int, within(0, 10**9)] = 500
+    """rounds between sample grids; 0 for none"""
+    checkpoint_every: Annotated[int, within(0, 10**9)] = 500
+    """rounds between checkpoints; 0 for one at the end only"""
+    samples: Annotated[int, within(1, 10_000)] = 64
+    """pictures of a sample grid"""
 
-    def __post_init__(self) -> None:
-        for key in POSITIVE:
-            if not getattr(self, key) > 0:
-                raise RecipeError(f"{key} must be positive, not {getattr(self, key)}")
-        for key in NOT_NEGATIVE:
-            if not getattr(self, key) >= 0:
-                raise RecipeError(f"{key} must not be negative, but is {getattr(self, key)}")
-        for key, allowed in CHOICES.items():
-            if getattr(self, key) not in allowed:
-                raise RecipeError(f"{key}: " + unknown("choice", str(getattr(self, key)), allowed))
+    def __init__(self, name: str = "", **fields: Any) -> None:
+        cls = type(self)
+        known_fields(cls, fields)
+        try:
+            super().__init__(name=name, **fields)
+        except ValidationError as error:
+            first = error.errors()[0]
+            own = first.get("ctx", {}).get("error")
+            if isinstance(own, RecipeError):  # of several fields together
+                raise own from None
+            key = str(first["loc"][0])
+            given = fields.get(key, name if key == "name" else first["input"])
+            allowed = words_of(cls._annotation(key))
+            raise RecipeError(f"{key}: {shown(given)} is not {allowed}") from None
+
+    @classmethod
+    def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
+        super().__pydantic_init_subclass__(**kwargs)
+        BaseRecipe.GAMES[cls.model_fields["game"].default] = cls
+
+    @classmethod
+    def _annotation(cls, key: str) -> Any:
+        """The type of a field with its bounds."""
+        field = cls.model_fields[key]
+        parts = tuple(field.metadata)
+        return Annotated[(field.annotation, *parts)] if parts else field.annotation
+
+    @model_validator(mode="after")
+    def _together(self) -> BaseRecipe:
+        """What no field can see alone."""
         if self.points and self.data_options:
             raise RecipeError(f"data_options: '{self.data}' takes none; they are for picture sets")
-        if self.classes and (self.points or self.pack > 1):
-            raise RecipeError("classes: for pictures that are judged one by one (pack=1)")
-        if not self.label_flip < 0.5:
-            raise RecipeError(f"label_flip must be below 0.5, not {self.label_flip}")
-        if not 0 < self.top_k <= 1:
-            raise RecipeError(f"top_k must be in (0, 1], not {self.top_k}")
-        if self.batch // self.accumulate % self.pack:
-            raise RecipeError(f"batch {self.batch} is not a whole number of packs of {self.pack}")
+        options.data(self.data_options)
+        options.size(self.size)
         if self.batch % self.accumulate:
             raise RecipeError(f"batch {self.batch} does not split into {self.accumulate} parts")
+        return self
 
     @property
     def points(self) -> bool:
@@ -151,16 +140,23 @@ class Recipe:
         return self.data in toy.NAMES
 
     @property
+    def side(self) -> int | tuple[int, int] | None:
+        """`size` as (height, width) where it is not a square."""
+        return options.size(self.size)
+
+    @property
     def timed(self) -> bool:
         """True when something runs over `steps`, so that the number of steps is part of it."""
-        return self.schedule != "constant" or self.instance_noise > 0 or self.top_k < 1
+        return self.schedule != "constant" or options.moving(self.betas[1])
 
     def identity(self) -> dict[str, Any]:
         """The fields that decide the result, flat: a checkpoint is resumed only if they agree."""
         flat: dict[str, Any] = {}
-        for key, value in dataclasses.asdict(self).items():
+        for key, value in self.model_dump().items():
             if key in FREE and not (key == "steps" and self.timed):
                 continue
+            if key == "game" and value == "adversarial":
+                continue  # checkpoints of the time when there was one game do not name it
             if isinstance(value, dict):
                 flat |= {f"{key}.{k}": v for k, v in value.items()}
             else:
@@ -169,66 +165,73 @@ class Recipe:
 
     def to_json(self) -> str:
         """As JSON text."""
-        return json.dumps(dataclasses.asdict(self), indent=2)
+        return json.dumps(self.model_dump(), indent=2)
 
     @classmethod
-    def from_json(cls, text: str) -> Recipe:
-        """From `to_json`'s text; fields of a later version are refused by name."""
-        values = json.loads(text)
-        _known_fields(values)
-        values["betas"] = tuple(values["betas"])
-        return cls(**values)
-
-    def with_(self, **changes: Any) -> Recipe:
-        """A copy with other fields; `generator` and `discriminator` options are merged in.
+    def from_json(cls, text: str) -> Any:
+        """From `to_json`'s text, of whichever game it names (by default the adversarial one).
 
         Raises:
-            RecipeError: a field does not exist; the line suggests the nearest.
+            RecipeError: it is no recipe; fields of a later version are refused by name.
         """
-        _known_fields(changes)
-        for key in OPTIONS:
-            if key in changes:
-                merged = getattr(self, key) | changes[key]
-                changes[key] = {k: v for k, v in merged.items() if v is not None}
-        return dataclasses.replace(self, **changes)
+        try:
+            values = json.loads(text)
+        except json.JSONDecodeError as error:
+            raise RecipeError(f"this is no recipe: {error}") from error
+        if not isinstance(values, dict):
+            raise RecipeError(f"this is no recipe: {shown(values)} is not a table of fields")
+        game = values.pop("game", "adversarial")
+        if game not in cls.GAMES:
+            raise RecipeError("game: " + unknown("game", str(game), cls.GAMES))
+        return cls.GAMES[game](**values)
+
+    def with_(self, **changes: Any) -> Any:
+        """A copy with other fields; tables such as `generator` are merged in.
+
+        With other data the options of the old set go.
+
+        Raises:
+            RecipeError: a field does not exist (the line suggests the nearest) or has a bad value.
+        """
+        known_fields(type(self), changes)
+        values = {key: getattr(self, key) for key in type(self).model_fields}
+        if changes.get("data", self.data) != self.data:
+            values["data_options"] = {}
+        for key, value in changes.items():
+            if key in self.TABLES and isinstance(value, dict):
+                merged = values[key] | value
+                value = {k: v for k, v in merged.items() if v is not None}
+            values[key] = value
+        del values["game"]
+        return type(self)(**values)
+
+    def networks(self, shape: tuple[int, ...]) -> dict[str, nn.Module]:
+        """The networks of the game for data of `shape`, (C, H, W) or (d,), by player."""
+        raise NotImplementedError
+
+    def products(self, shape: tuple[int, ...]) -> dict[str, nn.Module]:
+        """Untrained networks of the kinds and names that `Game.product` gives."""
+        raise NotImplementedError
+
+    def learn(self, made: dict[str, Any], data: Any) -> None:
+        """Tell the networks what they must know of labelled data before the training."""
+
+    def play(self, made: dict[str, nn.Module], precision: str, device: torch.device) -> Game:
+        """The game of these networks, which lie on `device`."""
+        raise NotImplementedError
+
+    @classmethod
+    def lines(cls) -> dict[str, tuple[str, str]]:
+        """field -> (what it is, what it may be), for people."""
+        return {
+            key: (field.description or "", words_of(cls._annotation(key)))
+            for key, field in cls.model_fields.items()
+        }
 
 
-def _known_fields(values: Iterable[str]) -> None:
-    names = [f.name for f in dataclasses.fields(Recipe)]
+def known_fields(cls: type[BaseRecipe], values: Iterable[str]) -> None:
+    """Refuse what is no field of this game, with the nearest that is."""
+    names = [key for key in cls.model_fields if key != "game"]
     for key in values:
         if key not in names:
             raise RecipeError(unknown("field", key, names))
-
-
-def parse_settings(settings: Iterable[str]) -> dict[str, Any]:
-    """`["g_lr=1e-4", "generator.width=64"]` as keyword arguments for `Recipe.with_`.
-
-    Raises:
-        RecipeError: a setting has no "=", or a value of the wrong type for its field.
-    """
-    types = {f.name: f.default for f in dataclasses.fields(Recipe)}
-    changes: dict[str, Any] = {}
-    for setting in settings:
-        key, sign, text = setting.partition("=")
-        if not sign:
-            raise RecipeError(f"'{setting}' is not of the form field=value")
-        try:
-            value = ast.literal_eval(text)
-        except (ValueError, SyntaxError):
-            value = {"true": True, "false": False, "none": None}.get(text.lower(), text)
-        name, _, option = key.partition(".")
-        _known_fields([name])
-        if option:
-            changes.setdefault(name, {})[option] = value
-            continue
-        like = types[name]
-        if value is None and name in ("size", "channels"):
-            changes[name] = None
-            continue
-        if isinstance(like, float) and isinstance(value, int) and not isinstance(value, bool):
-            value = float(value)
-        if isinstance(like, bool | int | float | str | tuple) and type(value) is not type(like):
-            kind = type(like).__name__
-            raise RecipeError(f"{name} takes a value of type {kind}, not {text!r}")
-        changes[name] = value
-    return changes

@@ -8,15 +8,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from ganlab.recipes.base import Recipe
+from ganlab.recipes.adversarial import Recipe
 
 #: Widths for two cores: 128 channels up to 8 px, then half as many at each doubling.
-_SMALL = {"channel_base": 1024, "channel_max": 128}
-_STYLE = _SMALL | {"latent": 128, "style": 128, "layers": 4}
+_SMALL: dict[str, Any] = {"channel_base": 1024, "channel_max": 128}
+_STYLE: dict[str, Any] = _SMALL | {"latent": 128, "style": 128, "layers": 4}
 #: Growth for runs of some 100,000 images; the published phases are of 600,000 each.
-_PHASES = {"first": 8, "hold": 10_000, "fade": 10_000}
+_PHASES: dict[str, Any] = {"first": 8, "hold": 10_000, "fade": 10_000}
 _BASE = Recipe(
-    "",
     data="glyphs-color",
     size=32,
     channels=3,
@@ -72,7 +71,7 @@ _DATA: dict[str, dict[str, Any]] = {
     "cifar10": {"data": "cifar10", "flip": True, "steps": 10_000},
     "emoji": {"data": "emoji", "size": 64, "flip": True, "steps": 10_000},
 }
-_FULL = dict(
+_FULL: dict[str, Any] = dict(
     channels=3,
     flip=True,
     batch=32,

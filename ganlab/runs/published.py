@@ -17,7 +17,7 @@ from typing import Any
 from torch import nn
 
 from ganlab.errors import GanlabError, unknown
-from ganlab.recipes import Recipe
+from ganlab.recipes import BaseRecipe
 from ganlab.runs.stored import read_generator
 
 WEIGHTS, RESULTS = "generator.safetensors", "results.json"
@@ -84,8 +84,8 @@ def load(name: str) -> nn.Module:
     return read(folder(name))[0]
 
 
-def read(here: Path) -> tuple[nn.Module, Recipe, tuple[int, ...]]:
+def read(here: Path) -> tuple[nn.Module, Any, tuple[int, ...]]:
     """The generator of a result's folder, with the recipe that trained it and its data's shape."""
     stored = json.loads((here / RESULTS).read_text(encoding="utf-8"))
-    plan, shape = Recipe.from_json(json.dumps(stored["recipe"])), tuple(stored["shape"])
+    plan, shape = BaseRecipe.from_json(json.dumps(stored["recipe"])), tuple(stored["shape"])
     return read_generator(here / WEIGHTS, plan, shape), plan, shape

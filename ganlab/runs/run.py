@@ -2,27 +2,21 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
-import os
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from ganlab import plots, ranks
-
-from ganlab.training import checkpoint
-from ganlab.recipes.building import build, source
-from ganlab.training.callbacks import TRACKERS, Callback, read_log, write_samples
-from ganlab.errors import CheckpointError, DataError, GanlabError
-from ganlab.models.latent import drawn
-from ganlab.recipes import Recipe, recipe
-from ganlab.metrics.scoring import obeyed, score
-from ganlab.runs.stored import provenance, read_generator, save_generator
-from ganlab.training.trainer import Trainer
+from ganlab import plots
+from ganlab.data import load
+from ganlab.errors import CheckpointError, DataError
+from ganlab.metrics import obeyed, recognised, score
+from ganlab.models import drawn
+from ganlab.recipes import BaseRecipe, source
+from ganlab.runs.stored import read_generator
+from ganlab.training import read_log, write_samples
 
 
 class Run:
@@ -42,9 +36,9 @@ class Run:
                 f"{self.folder} is not a run: it holds no recipe.json (runs are made by"
                 " 'ganlab train')"
             )
-        self.recipe = Recipe.from_json((self.folder / "recipe.json").read_text())
+        self.recipe: Any = BaseRecipe.from_json((self.folder / "recipe.json").read_text())
         self.stopped = False  # by a signal, in the session that returned this run
-        self._generator: nn.Module | None = None
+        self._products: dict[str, nn.Module] = {}
 
     def __repr__(self) -> str:
         return f"Run({str(self.folder)!r}: {self.recipe.name}, step {self.step})"
@@ -63,28 +57,39 @@ class Run:
     @property
     def about(self) -> dict[str, Any]:
         """Device, versions, precision and data of the training."""
-        return _read_json(self.folder / "about.json")
+        return read_json(self.folder / "about.json")
 
     @property
     def scores(self) -> dict[str, Any]:
         """The scores of the last evaluation; empty if there was none."""
-        return _read_json(self.folder / "scores.json")
+        return read_json(self.folder / "scores.json")
 
-    def generator(self) -> nn.Module:
-        """The trained generator (its running average, where kept), in eval mode on the CPU.
+    def product(self, name: str) -> nn.Module:
+        """A trained network by name (its running average, where kept), in eval mode on the CPU.
 
         Raises:
-            CheckpointError: nothing has been saved yet.
+            CheckpointError: this game keeps none of that name, or nothing has been saved yet.
         """
-        if self._generator is None:
-            path = self.folder / "generator.safetensors"
+        if name not in self._products:
+            shape = tuple(self.about["shape"])
+            kept = self.recipe.products(shape)
+            if name not in kept:
+                raise CheckpointError(
+                    f"{self.folder} holds no {name}: a {self.recipe.game} run of"
+                    f" '{self.recipe.name}' keeps {', '.join(kept)}"
+                )
+            path = self.folder / f"{name}.safetensors"
             if not path.is_file():
                 raise CheckpointError(
-                    f"{self.folder} has no generator yet: let the run reach its end, or continue"
+                    f"{self.folder} has no {name} yet: let the run reach its end, or continue"
                     " it with --resume"
                 )
-            self._generator = read_generator(path, self.recipe, tuple(self.about["shape"]))
-        return self._generator
+            self._products[name] = read_generator(path, self.recipe, shape, name)
+        return self._products[name]
+
+    def generator(self) -> nn.Module:
+        """The trained generator, see `product`."""
+        return self.product("generator")
 
     def sample(self, n: int = 64, seed: int = 0, labels: int | Tensor | None = None) -> Tensor:
         """(n, C, H, W) in [-1, 1], or (n, d) points; the same for the same seed.
@@ -102,6 +107,11 @@ class Run:
             real = data.sample(1000, generator=torch.Generator().manual_seed(0))
             return plots.points(real, self.sample(1000, seed)).figure
         return plots.grid(self.sample(n, seed, self.in_turn(n)), columns)
+
+    @property
+    def draws(self) -> bool:
+        """Whether the run keeps a generator, so that there is something to sample."""
+        return "generator" in self.recipe.products(tuple(self.about["shape"]))
 
     def in_turn(self, n: int) -> Tensor | None:
         """(n,) labels of all classes in turn; None of a generator without classes."""
@@ -140,144 +150,37 @@ class Run:
             data: the data set if it is loaded already.
         """
         data = data if data is not None else source(self.recipe)
-        scores = score(self.sample, data, self.recipe.points, n, seed)
-        if self.recipe.classes:
+        if not self.draws:
+            scores = recognised(self.product(self.recipe.method), self._unseen(data), n)
+        else:
+            scores = score(self.sample, data, self.recipe.points, n, seed)
+        if self.draws and self.recipe.classes:
             scores["obeyed"] = obeyed(self.sample, data, scores["n"], seed)
         scores |= {"recipe": self.recipe.name, "step": self.step}
-        _write_json(self.folder / "scores.json", scores)
+        write_json(self.folder / "scores.json", scores)
         return scores
 
-
-def pick_device(name: str | torch.device | None = None) -> torch.device:
-    """The device of that name, or the best there is: CUDA, MPS, CPU."""
-    if name:
+    def _unseen(self, data: Any) -> Any:
+        """Pictures that the training did not show; its own where there are no others."""
+        if data.name != self.recipe.data:
+            return data
+        options = {k: v for k, v in self.recipe.data_options.items() if k != "count"}
+        size, channels = self.recipe.side, self.recipe.channels
         try:
-            return torch.device(name)
-        except RuntimeError as error:
-            raise GanlabError(f"unknown device '{name}': use cpu, cuda or mps") from error
-    if torch.cuda.is_available():
-        return torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
-    return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+            return load(self.recipe.data, size=size, channels=channels, split="test", **options)
+        except DataError:  # no such split
+            return data
 
 
-def train(
-    which: Recipe | str,
-    out: str | Path | None = None,
-    *,
-    resume: bool = False,
-    device: str | torch.device | None = None,
-    trackers: Sequence[str] = (),
-    callbacks: Sequence[Callback] = (),
-    data: Any = None,
-    evaluate: bool = True,
-    **changes: Any,
-) -> Run:
-    """Train a recipe from start to finish, in a run folder.
-
-    Args:
-        which: a recipe or its name.
-        out: the folder; by default `runs/NAME`, numbered if it exists.
-        resume: continue the run in `out` from its newest checkpoint.
-        device: by default the best there is.
-        trackers: any of "tensorboard", "wandb", "mlflow".
-        callbacks: see `ganlab.training.callbacks`.
-        data: the data set if it is loaded already.
-        evaluate: score the generator at the end.
-        **changes: fields of the recipe to change.
-
-    Returns:
-        The run; `run.scores`, `run.grid()`, `run.sample(64)`.
-
-    Raises:
-        RecipeError, DataError, CheckpointError, NonFiniteLoss: each with one line that says what
-            to do.
-    """
-    plan = recipe(which, **changes) if isinstance(which, str) else which.with_(**changes)
-    rank, world = ranks.start()
-    place = pick_device(device)
-    if place.type == "cuda" and world > 1:
-        place = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
-    folder = ranks.agree(lambda: _folder(plan, out, resume))
-    if data is None:  # rank 0 downloads and decodes, the others find it in the cache
-        data = source(plan) if rank == 0 else None
-        ranks.barrier()
-        data = data if data is not None else source(plan)
-    game, stream = build(plan, data, place, rank, world)
-    # What was asked for and what was found: a run resumed with other precision is another run.
-    identity = plan.identity() | {"precision": game.precision, "world": world}
-    identity |= {"data_count": getattr(data, "count", None) or (0 if plan.points else len(data))}
-    if rank == 0:
-        folder.mkdir(parents=True, exist_ok=True)
-        if not (resume and (folder / "recipe.json").exists()):
-            _write(folder / "recipe.json", plan.to_json())
-        _write_json(folder / "about.json", provenance(plan, data, place, world))
-    watchers = list(callbacks)
-    if rank == 0:
-        for name in trackers:
-            if name not in TRACKERS:
-                raise GanlabError(f"unknown tracker '{name}': choose from {', '.join(TRACKERS)}")
-            options = {} if name == "tensorboard" else {"config": identity}
-            watchers.append(TRACKERS[name](folder / name, **options))  # type: ignore[operator]
-    trainer = Trainer(
-        folder,
-        plan.log_every,
-        plan.sample_every,
-        plan.checkpoint_every,
-        watchers,
-        identity,
-        plan.samples,
-    )
-    trainer.fit(game, stream, plan.steps, resume)
-    if rank == 0:
-        _write(folder / "recipe.json", plan.to_json())
-        save_generator(game.generator.best, folder / "generator.safetensors")
-    ranks.barrier()  # no rank reads what rank 0 still writes
-    run = Run(folder)
-    run.stopped = trainer.stopped
-    if rank == 0 and evaluate and not trainer.stopped:
-        with contextlib.suppress(DataError):  # a distribution without modes has no score
-            run.evaluate(data=data)
-    ranks.barrier()
-    return run
-
-
-def _folder(plan: Recipe, out: str | Path | None, resume: bool) -> Path:
-    """The run's folder; never one that holds another run."""
-    if out is not None:
-        folder = Path(out)
-        if resume and checkpoint.latest(folder / "checkpoints") is None and folder.exists():
-            if (folder / "recipe.json").exists():
-                return folder  # killed before its first checkpoint: start over in place
-            raise CheckpointError(f"{folder} holds no checkpoint to resume from")
-        if resume and not folder.exists():
-            raise CheckpointError(f"{folder} does not exist: there is nothing to resume")
-        if not resume and (folder / "recipe.json").exists():
-            raise GanlabError(
-                f"{folder} already holds a run: add --resume, or choose another --out"
-            )
-        return folder
-    base = Path("runs") / (plan.name or "run")
-    if resume:
-        runs = sorted(base.parent.glob(f"{base.name}*"), key=lambda p: p.stat().st_mtime)
-        runs = [r for r in runs if (r / "recipe.json").exists()]
-        if not runs:
-            raise CheckpointError(f"no run of {plan.name} under runs/: there is nothing to resume")
-        return runs[-1]
-    folder, number = base, 2
-    while folder.exists():
-        folder, number = base.with_name(f"{base.name}-{number}"), number + 1
-    return folder
-
-
-def _read_json(path: Path) -> dict[str, Any]:
+def read_json(path: Path) -> dict[str, Any]:
     return json.loads(path.read_text()) if path.is_file() else {}
 
 
-def _write_json(path: Path, values: dict[str, Any]) -> None:
-    _write(path, json.dumps(values, indent=2, ensure_ascii=False))
+def write_json(path: Path, values: dict[str, Any]) -> None:
+    write(path, json.dumps(values, indent=2, ensure_ascii=False))
 
 
-def _write(path: Path, text: str) -> None:
+def write(path: Path, text: str) -> None:
     """Write a file whole: other ranks, and people, may be reading it."""
     partial = path.with_suffix(".partial")
     partial.write_text(text + "\n")

@@ -12,8 +12,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from ganlab.recipes.building import networks, precision
-from ganlab.recipes import Recipe
+from ganlab.recipes import BaseRecipe, precision, shape_of
 
 
 def save_generator(
@@ -33,17 +32,20 @@ def save_generator(
     return path
 
 
-def read_generator(path: Path, plan: Recipe, shape: tuple[int, ...]) -> nn.Module:
-    """The recipe's generator with the weights that `save_generator` wrote, as in `Run.generator`.
+def read_generator(
+    path: Path, plan: BaseRecipe, shape: tuple[int, ...], name: str = "generator"
+) -> nn.Module:
+    """A network of a run with the weights that `save_generator` wrote, as in `Run.product`.
 
     Args:
         path: of the file.
         plan: what trained it.
         shape: (C, H, W) of the pictures, or (d,) of the points.
+        name: of the network among what the game keeps (`BaseRecipe.products`).
     """
     from safetensors.torch import load_file
 
-    network, _ = networks(plan, shape)
+    network = plan.products(shape)[name]
     state = load_file(path)
     network.load_state_dict(
         {k: v.float() if v.is_floating_point() else v for k, v in state.items()}
@@ -51,7 +53,7 @@ def read_generator(path: Path, plan: Recipe, shape: tuple[int, ...]) -> nn.Modul
     return network.eval().requires_grad_(False)
 
 
-def provenance(plan: Recipe, data: Any, device: torch.device, world: int = 1) -> dict[str, Any]:
+def provenance(plan: BaseRecipe, data: Any, device: torch.device, world: int = 1) -> dict[str, Any]:
     """Where, with what and on what a run was made: what a reader needs to repeat it."""
     import ganlab
 
@@ -64,7 +66,7 @@ def provenance(plan: Recipe, data: Any, device: torch.device, world: int = 1) ->
         "torch": torch.__version__,
         "ganlab": ganlab.__version__,
         "precision": precision(plan, device),
-        "shape": [data.dim] if plan.points else list(data.shape),
+        "shape": list(shape_of(data)),
         "data": data.name,
         "count": None if plan.points else len(data),
         "note": getattr(data, "note", ""),

@@ -95,9 +95,9 @@ def summary(record: Record) -> str:
     """A log record on one line, for people."""
     parts = [f"step {record['step']}"]
     parts += [
-        f"{k} {record[k]:.3f}"
-        for k in ("d_loss", "g_loss", "d_real", "d_fake", "ada_p")
-        if k in record
+        f"{k} {v:.3f}"
+        for k, v in record.items()
+        if isinstance(v, float) and k not in ("images_per_second", "ideal", "seconds")
     ]
     if "images_per_second" in record:
         parts.append(f"{record['images_per_second']:.0f} images/s")

@@ -15,12 +15,10 @@ from torch import Tensor
 from ganlab import progress, ranks
 from ganlab.data.stream import Stream
 from ganlab.errors import CheckpointError, NonFiniteLoss
-from ganlab.game.adversarial import AdversarialGame
+from ganlab.game.base import Game
 from ganlab.training import checkpoint, memory
 from ganlab.training.callbacks import Callback, JsonLines, write_samples
 from ganlab.training.ideal import ideal_seconds
-
-FIXED_NOISE_SEED = 20140610  # any constant: the same latent vectors in every grid of a run
 
 
 class Trainer:
@@ -38,7 +36,7 @@ class Trainer:
         ideal: time the needed passes first, and log the share of the ideal that is reached.
     """
 
-    game: AdversarialGame  # the one being played, from `fit` on: callbacks may look
+    game: Game  # the one being played, from `fit` on: callbacks may look
 
     def __init__(
         self,
@@ -67,7 +65,7 @@ class Trainer:
             self._callbacks.insert(0, JsonLines(self.folder / "log.jsonl"))
 
     def fit(
-        self, game: AdversarialGame, stream: Stream, steps: int, resume: bool = False
+        self, game: Game, stream: Stream, steps: int, resume: bool = False
     ) -> list[dict[str, Any]]:
         """Play until `steps` rounds have been played.
 
@@ -90,7 +88,7 @@ class Trainer:
             memory.keep()
         self._count = stream.batch_size * stream.world
         self.game, self._stream = game, stream
-        self._z = self._fixed_noise(game)
+        self._fixed = game.fixed(self.samples, stream)
         first = ranks.rank() == 0
         self._hear = self._callbacks if first else []
         self._budget = self._ideal(game, stream) if self.ideal and self.step < steps else None
@@ -154,15 +152,13 @@ class Trainer:
         if self._budget:
             record["ideal"] = round(self._budget * rounds / elapsed, 3)
         record["seconds"] = round(self.seconds, 2)
-        record["confidence"] = self.game.confidence()
+        record |= self.game.report()
         self.log.append(record)
         for callback in self._hear:
             callback.on_log(self, record)
-        bar.set_postfix_str(
-            f"D {means.get('d_loss', 0):.2f}  G {means.get('g_loss', 0):.2f}  "
-            f"{record['images_per_second']:.0f} img/s",
-            refresh=False,
-        )
+        losses = [f"{key} {value:.2f}" for key, value in means.items() if key.endswith("loss")]
+        speed = f"{record['images_per_second']:.0f} img/s"
+        bar.set_postfix_str("  ".join([*losses, speed]), refresh=False)
 
     def _refuse_non_finite(self, keys: list[str], table: Tensor, since: int) -> None:
         """Stop at the first row (round) of the table with a value that is not finite."""
@@ -170,27 +166,18 @@ class Trainer:
         if not len(bad):
             return
         step, key = since + 1 + int(bad[0, 0]), keys[int(bad[0, 1])]
-        player = {"d": "discriminator", "g": "generator"}.get(key[0], key)
+        player = self.game.whose(key)
         saved = self.last_checkpoint or "none"
         raise NonFiniteLoss(
             f"{key} of the {player} is not finite since step {step}: training stopped;"
             f" last good checkpoint: {saved}"
         )
 
-    def _fixed_noise(self, game: AdversarialGame) -> Tensor:
-        seeded = torch.Generator().manual_seed(FIXED_NOISE_SEED)
-        count = self.samples if len(self._stream_shape()) == 3 else 1000
-        return game.generator.network.sample_latent(count, seeded).to(game.device)  # type: ignore
-
-    def _stream_shape(self) -> tuple[int, ...]:
-        source = self._stream.source
-        return tuple(getattr(source, "shape", (getattr(source, "dim", 0),)))[-3:]
-
     def _sample(self) -> None:
-        """A grid from the fixed noise, by the averaged generator in evaluation mode."""
+        """A grid of what the game draws, always from the same."""
         if not self._hear or self.folder is None or not self.sample_every:
             return
-        samples = self.game.sample(self._z)
+        samples = self.game.draw(self._fixed)
         real = None
         if self._stream.fresh:
             real = self._stream.source.sample(1000, generator=torch.Generator().manual_seed(0))
@@ -198,12 +185,12 @@ class Trainer:
         for callback in self._hear:
             callback.on_sample(self, path)
 
-    def _ideal(self, game: AdversarialGame, stream: Stream) -> float | None:
+    def _ideal(self, game: Game, stream: Stream) -> float | None:
         """Seconds of an ideal round, from a batch that the stream will give again."""
         before = stream.state_dict()
-        real = next(stream)
+        batch = next(stream)
         stream.load_state_dict(before)
-        return ideal_seconds(game, real)
+        return ideal_seconds(game, batch) or None
 
     def state_dict(self) -> dict[str, Any]:
         """Everything that decides the rest of the run."""
@@ -228,7 +215,7 @@ class Trainer:
             self.last_checkpoint = checkpoint.save(self.state_dict(), folder, self.step)
         ranks.barrier()
 
-    def _resume(self, game: AdversarialGame, stream: Stream) -> None:
+    def _resume(self, game: Game, stream: Stream) -> None:
         assert self.folder is not None
         path = checkpoint.latest(self.folder / "checkpoints")
         if path is None:
