@@ -46,7 +46,7 @@ def test_each_picture_comes_with_its_own_class(resident):
     whole = Stream(data, 16, **options)
     halves = [Stream(data, 8, rank=r, world=2, **options) for r in (0, 1)]
     for _ in range(14):  # more than two passes
-        x, y = next(whole)
+        x, y, _ = next(whole)
         assert torch.equal(shade_of(x), y)
         parts = [next(h) for h in halves]
         assert torch.equal(torch.cat([p[1] for p in parts]), y)

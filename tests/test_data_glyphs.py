@@ -262,3 +262,21 @@ def test_wrong_factors_are_refused():
         draw(change(f, character=36))
     with pytest.raises(DataError, match="lack scale"):
         draw({k: v for k, v in f.items() if k != "scale"})
+
+
+def test_the_fonts_that_an_older_matplotlib_lacks_come_with_the_package(monkeypatch, tmp_path):
+    # 3.8 to 3.10 have no cmti10.ttf; the picture must be the same with ours.
+    import shutil
+
+    import matplotlib
+
+    from ganlab.data import atlas
+
+    usual = atlas._drawn("g", atlas._font("italic"))
+    here = tmp_path / "fonts" / "ttf"
+    shutil.copytree(f"{matplotlib.get_data_path()}/fonts/ttf", here)
+    (here / "cmti10.ttf").unlink()
+    monkeypatch.setattr(matplotlib, "get_data_path", lambda: str(tmp_path))
+    font = atlas._font("italic")
+    assert font.path.parent.parent.name == "data"
+    assert (atlas._drawn("g", font) == usual).all()

@@ -4,12 +4,13 @@
 :mod:`ganlab.data.glyphs` for drawings whose factors are known.
 """
 
-from ganlab.data import cache, glyphs, native, pictures, sizes, toy
+from ganlab.data import atlas, cache, glyphs, native, pictures, sizes, toy
 from ganlab.data.batch import Batch, as_batch
 from ganlab.data.cache import cache_root, data_root
 from ganlab.data.degrade import degradation
 from ganlab.data.images import available, load
 from ganlab.data.imageset import ImageSet, to_float, to_uint8
+from ganlab.data.own import own
 from ganlab.data.pairs import DegradedStream, PairSet, PairStream, UnpairedStream
 from ganlab.data.stacked import Stacks, single, stack
 from ganlab.data.stream import Stream
@@ -24,6 +25,7 @@ __all__ = [
     "Stream",
     "UnpairedStream",
     "as_batch",
+    "atlas",
     "available",
     "cache",
     "cache_root",
@@ -32,6 +34,7 @@ __all__ = [
     "glyphs",
     "load",
     "native",
+    "own",
     "pictures",
     "single",
     "sizes",

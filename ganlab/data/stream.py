@@ -16,6 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ganlab.data.batch import Batch
 from ganlab.data.imageset import to_float
 from ganlab.data.sizes import Size, as_size
 from ganlab.errors import DataError
@@ -152,13 +153,13 @@ class Stream(Endless):
     def __next__(self) -> Any:
         """The next batch: (B, C, H, W) or (B, d), float32 in [-1, 1] for pictures.
 
-        With `labelled` a pair of it and (B,) int64.
+        With `labelled` a `Batch` of it and its labels, (B,) int64.
         """
         if self.fresh:
             total = self.batch_size * self.world
             return self.source.sample(total, generator=self._order)[self._mine(0)].to(self.device)
         (images,), labels = self._take()
-        return images if labels is None else (images, labels)
+        return images if labels is None else Batch(images, labels)
 
     def _mine(self, start: int) -> slice:
         """This rank's part of the global batch that begins at `start`."""
