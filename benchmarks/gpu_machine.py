@@ -35,9 +35,7 @@ NEEDS = {
 def fits(wheel: str) -> bool:
     """Whether a wheel of this name is for this Python."""
     tags = wheel.removesuffix(".whl").split("-")[-3].split(".")
-    return any(
-        t in ("py3", f"py3{sys.version_info[1]}", f"cp3{sys.version_info[1]}") for t in tags
-    )
+    return any(t in ("py3", f"py3{sys.version_info[1]}", f"cp3{sys.version_info[1]}") for t in tags)
 
 
 def missing() -> list[str]:

@@ -142,8 +142,9 @@ class Store:
         return self.result["items"]
 
     def done(self, name: str) -> bool:
-        """Whether an item has come to its end, well or badly; one out of time has not."""
-        return bool(self.items.get(name, {}).get("done"))
+        """Whether an item has come to a good end; what failed or ran out of time has not."""
+        found = self.items.get(name, {})
+        return bool(found.get("done")) and found.get("passed") is not False
 
     def put(self, name: str, found: dict[str, Any]) -> None:
         """Keep what was found and write the file."""

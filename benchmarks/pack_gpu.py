@@ -1,8 +1,8 @@
 """Pack what a bare GPU machine lacks: the data of the trainings, and Python packages.
 
-    python benchmarks/pack_gpu.py .pack --data /path/to/data
-    python benchmarks/pack_gpu.py .pack --data /path/to/data --python 3.11 --python 3.12
-    python benchmarks/pack_gpu.py .pack --data /path/to/data --set emoji --no-wheels
+    python benchmarks/pack_gpu.py runs/pack --data /path/to/data
+    python benchmarks/pack_gpu.py runs/pack --data /path/to/data --python 3.11 --python 3.12
+    python benchmarks/pack_gpu.py runs/pack --data /path/to/data --set emoji --no-wheels
 
 The folder holds `NAME.zip.xz` for each data set, `wheels/` and `commit.txt`. There, set
 `GANLAB_DATA` to it: `gpu.py` unpacks what it finds and takes the packages that are missing.
@@ -12,6 +12,7 @@ compressed inside a stream that is: 50,000 files repeat the same 609 bytes of he
 a quarter of the zip's room (decoded bytes would take ten times as much). Emoji stay the published
 PNG files, because the loader checks their bytes.
 
+A set that lies in the folder already is not packed again: delete its file for that.
 The pack may have --limit MiB, less what the checkout itself takes, since both travel together.
 """
 
@@ -20,6 +21,7 @@ from __future__ import annotations
 import argparse
 import io
 import lzma
+import shutil
 import subprocess
 import sys
 import zipfile
@@ -101,12 +103,17 @@ def pack(
     """Fill the folder; name -> bytes.
 
     Raises:
-        SystemExit: a set is not in `data`, or all together is more than `limit` MiB.
+        SystemExit: a set is not in `data`, `data` is `out`, or all is more than `limit` MiB.
     """
     for name in sets:
         if not (data / SETS[name][0]).is_file():
             raise SystemExit(f"{data} has no {SETS[name][0]}, which {name} is packed from")
+    if out.resolve() == data.resolve():
+        raise SystemExit(f"{out} is the data folder itself: pack into another")
     out.mkdir(parents=True, exist_ok=True)
+    for packed in out.glob("*.xz"):  # what was unpacked in a trial must not travel
+        packed.with_suffix("").unlink(missing_ok=True)
+    shutil.rmtree(out / "site", ignore_errors=True)
     for name in sets:
         file, keep = SETS[name]
         to = out / f"{file}.xz"

@@ -5,7 +5,12 @@
     python benchmarks/publish.py table objectives
     python benchmarks/publish.py rescore dcgan-mnist
     python benchmarks/publish.py picture dcgan-mnist dcgan-glyphs dcgan-glyphs-color
+    python benchmarks/publish.py gpu FOLDER
     python benchmarks/publish.py list
+
+`gpu` takes in what `benchmarks/gpu.py` made on another machine: its dated files go to
+`benchmarks/results/`, each finished run (`NAME.tar`) to `book/results/NAME/`, scored here if there
+was no time for it there.
 
 A result folder holds `results.json` (recipe, commit, seeds, device, minutes, scores and curves
 of every seed), `grid.png` (first seed), `progress.png` (fixed noise through training) and
@@ -17,7 +22,10 @@ from __future__ import annotations
 
 import argparse
 import json
+import shutil
 import subprocess
+import tarfile
+import tempfile
 import time
 from pathlib import Path
 from typing import Any
@@ -134,14 +142,59 @@ def seeds(name: str, count: int, changes: dict[str, Any], title: str | None) -> 
         )
         found.append(run)
         print(f"{folder.name} seed {seed}: {run.scores}", flush=True)
+    return store(plan, found, folder)
+
+
+def store(plan: Any, found: list[runs.Run], folder: Path, **more: Any) -> Path:
+    """Write a result's folder from its runs, the first of which is shown."""
     folder.mkdir(parents=True, exist_ok=True)
-    result = about(plan, found) | {"runs": [entry(run) for run in found]}
+    result = about(plan, found) | more | {"runs": [entry(run) for run in found]}
     (folder / "results.json").write_text(json.dumps(result, ensure_ascii=False) + "\n")
     if not plan.points:
         found[0].grid_file(folder / "grid.png")
         progress(found[0], folder / "progress.png")
     save_generator(found[0].generator(), folder / "generator.safetensors", half=True)
     return folder
+
+
+def take(where: Path, records: Path | None = None, results: Path | None = None) -> list[Path]:
+    """Take in what `benchmarks/gpu.py` made: its dated files and its runs.
+
+    Args:
+        where: the folder that came back.
+        records: for the dated files; by default `benchmarks/results`.
+        results: for the runs; by default `book/results`.
+
+    Returns:
+        What was written.
+
+    Raises:
+        SystemExit: there is nothing of `gpu.py` in the folder.
+    """
+    files = sorted(where.glob("gpu-*.json"))
+    if not files:
+        raise SystemExit(f"{where} holds no gpu-*.json: give the folder that gpu.py wrote to")
+    written, commits = [], dict[str, tuple[str, str]]()
+    for path in files:
+        kept = json.loads(path.read_text())
+        target = (records or ROOT / "benchmarks" / "results") / path.name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if path.resolve() != target.resolve():
+            shutil.copyfile(path, target)
+        written.append(target)
+        if kept["part"] == "trainings":
+            commits |= {name: (kept["commit"], kept["date"]) for name in kept["items"]}
+    for path in sorted(where.glob("*.tar")):
+        with tempfile.TemporaryDirectory() as scratch:
+            with tarfile.open(path) as tar:
+                tar.extractall(scratch, filter="data")
+            run = runs.Run(Path(scratch) / path.stem)
+            if not run.scores:
+                run.evaluate()
+            made, date = commits.get(path.stem, ("unknown", run.about["date"]))
+            folder = (results or RESULTS) / path.stem
+            written.append(store(run.recipe, [run], folder, commit=made, date=date))
+    return written
 
 
 def table(name: str, count: int, steps: int, only: list[str] | None = None) -> Path:
@@ -196,7 +249,9 @@ def picture(names: list[str], path: Path, edge: int = 6, height: int = 420) -> P
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     what = parser.add_subparsers(dest="what", required=True)
     one = what.add_parser("seeds", help="a recipe over seeds")
     one.add_argument("recipe")
@@ -214,6 +269,8 @@ def main() -> None:
         "rescore", help="score finished runs again, after the judge has changed; then store them"
     )
     four.add_argument("result", nargs="+", help="of runs/publish, without the seed")
+    five = what.add_parser("gpu", help="take in the files and runs that benchmarks/gpu.py made")
+    five.add_argument("folder", type=Path, help="with gpu-*.json and NAME.tar")
     what.add_parser("list", help="what is stored")
     args = parser.parse_args()
     if args.what == "seeds":
@@ -227,6 +284,9 @@ def main() -> None:
                 before = run.scores
                 print(f"{run.folder.name}: {before and before['frechet']} ->"
                       f" {run.evaluate()['frechet']}", flush=True)  # fmt: skip
+    elif args.what == "gpu":
+        for path in take(args.folder):
+            print(path)
     elif args.what == "picture":
         print(picture(args.names, ROOT / "book" / "static" / "results.png"))
     else:

@@ -42,16 +42,19 @@ class Check:
         return f"{mark} {self.exercise}: {self.message}"
 
 
-_REGISTRY: dict[str, Callable[[Answer], str | None]] = {}
+_REGISTRY: dict[str, tuple[Callable[[Answer], str | None], str]] = {}
 
 NOT_STARTED = "not started: replace the dots, then run both cells again"
 
 
-def check(exercise: str) -> Callable[[Callable], Callable]:
-    """Register the decorated function as the check of `exercise` ('2.1': chapter 2, first)."""
+def check(exercise: str, praise: str = "right") -> Callable[[Callable], Callable]:
+    """Register the decorated function as the check of `exercise` ('2.1': chapter 2, first).
+
+    `praise` is what the reader sees when the function returns; one that it returns comes first.
+    """
 
     def register(function: Callable[[Answer], str | None]) -> Callable:
-        _REGISTRY[exercise] = function
+        _REGISTRY[exercise] = function, praise
         return function
 
     return register
@@ -96,8 +99,9 @@ def run(exercise: str, answer: Answer) -> Check:
         return Check(exercise, "not started", NOT_STARTED)
     if inspect.isfunction(answer):
         answer = _watched(answer)
+    function, praise = _REGISTRY[exercise]
     try:
-        message = _REGISTRY[exercise](answer)
+        message = function(answer)
     except Fail as failure:
         return Check(exercise, "failed", str(failure))
     except NotImplementedError:
@@ -108,7 +112,7 @@ def run(exercise: str, answer: Answer) -> Check:
             return Check(exercise, "not started", NOT_STARTED)
         kind = type(error).__name__
         return Check(exercise, "failed", f"your code stopped with {kind}: {error}")
-    return Check(exercise, "passed", message or "right")
+    return Check(exercise, "passed", message or praise)
 
 
 def _returns_dots(answer: Answer) -> bool:

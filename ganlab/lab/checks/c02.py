@@ -8,92 +8,78 @@ import torch
 from torch import Tensor
 from torch.nn.functional import softplus
 
-from ganlab.lab.checks import Answer, Fail, check
-from ganlab.lab.checks.read import F64, close, number_or_blank, tensor
+from ganlab.lab.checks import Answer, check
+from ganlab.lab.checks.read import number_or_blank, parts, points, started, tensor
+from ganlab.lab.checks.words import F64, Slips, close, equal, need, refuse, when
 
 
-@check("2.1")
-def best_discriminator(answer: Answer) -> str:
+@check("2.1", "right, and it stays right where both densities underflow")
+def best_discriminator(answer: Answer) -> None:
     """`answer(log_p, log_q)` is p / (p + q), also where both underflow."""
-    log_p = torch.tensor([-1.0, -0.2, -3.0, 0.7], dtype=F64)
-    log_q = torch.tensor([-1.0, -2.0, -0.5, 0.1], dtype=F64)
+    log_p, log_q = points([-1.0, -0.2, -3.0, 0.7], [-1.0, -2.0, -0.5, 0.1])
     p, q = log_p.exp(), log_q.exp()
-    found = tensor(answer(log_p, log_q), log_p.shape, "D")
-    if not close(found, p / (p + q)):
-        if close(found, q / (p + q)):
-            raise Fail("this is p_g/(p_data + p_g), the probability of *fake*: swap the two")
-        if close(found, log_p - log_q):
-            raise Fail("this is the logit, log p_data - log p_g; D is its sigmoid")
-        if close(found, p / q):
-            raise Fail("this is the ratio p_data/p_g, which is not a probability: see Hint 2")
-        if close(found, log_p / (log_p + log_q)):
-            raise Fail("the inputs are logarithms of densities, not densities: see Hint 2")
-        if close(found, torch.sigmoid(p - q)):
-            raise Fail("the sigmoid is of the difference of *logarithms*, not of densities")
-        at = int((found - p / (p + q)).abs().argmax())
-        raise Fail(
-            f"at p_data = {p[at]:.2f}, p_g = {q[at]:.2f} your D is {found[at]:.3f},"
-            f" the best is {p[at] / (p[at] + q[at]):.3f}"
-        )
+    found, right = tensor(answer(log_p, log_q), log_p.shape, "D"), p / (p + q)
+    at = int((found - right).abs().argmax())
+    wrong: Slips = {
+        q / (p + q): "this is p_g/(p_data + p_g), the probability of *fake*: swap the two",
+        log_p - log_q: "this is the logit, log p_data - log p_g; D is its sigmoid",
+        p / q: "this is the ratio p_data/p_g, which is not a probability: see Hint 2",
+        log_p / (log_p + log_q): "the inputs are logarithms of densities, not densities: see"
+        " Hint 2",
+        torch.sigmoid(p - q): "the sigmoid is of the difference of *logarithms*, not of densities",
+        ...: f"at p_data = {p[at]:.2f}, p_g = {q[at]:.2f} your D is {found[at]:.3f}, the best is"
+        f" {right[at]:.3f}",
+    }
+    equal(found, right, wrong)
     far = torch.tensor([-1800.0, -2000.0, -1e5]), torch.tensor([-1801.0, -1900.0, -1e5])
     found = tensor(answer(*far), far[0].shape, "D")
-    if not close(found, torch.sigmoid(far[0] - far[1])):
-        raise Fail(
-            f"right where the densities are ordinary numbers, but where both underflow it gives"
-            f" {[round(v, 3) for v in found.tolist()]}: do not take exp of the inputs, see Hint 3"
-        )
-    return "right, and it stays right where both densities underflow"
-
-
-@check("2.2")
-def d_loss(answer: Answer) -> str:
-    """`answer(real_logits, fake_logits)` is -V, finite, with finite gradients."""
-    real = torch.tensor([0.5, -1.0, 2.0], dtype=F64)
-    fake = torch.tensor([-0.3, 1.2, 0.4, -2.0, 0.9], dtype=F64)
-    on_real, on_fake = softplus(-real).mean(), softplus(fake).mean()
-    right = (on_real + on_fake).item()
-    found = number_or_blank(answer(real, fake), "the loss")
-    joined = torch.cat([softplus(-real), softplus(fake)])
     wrong = {
+        ...: "right where the densities are ordinary numbers, but where both underflow it gives"
+        f" {[round(v, 3) for v in found.tolist()]}: do not take exp of the inputs, see Hint 3",
+    }
+    equal(found, torch.sigmoid(far[0] - far[1]), wrong)
+
+
+@check("2.2", "right: finite, with its slope, even at logits of ±200")
+def d_loss(answer: Answer) -> None:
+    """`answer(real_logits, fake_logits)` is -V, finite, with finite gradients."""
+    real, fake = points([0.5, -1.0, 2.0], [-0.3, 1.2, 0.4, -2.0, 0.9])
+    on_real, on_fake = softplus(-real).mean(), softplus(fake).mean()
+    right, joined = on_real + on_fake, torch.cat([softplus(-real), softplus(fake)])
+    weighs = "one mean over both batches joined weighs the classes by their sizes; take a mean"
+    zero = number_or_blank(answer(torch.zeros(3), torch.zeros(5)), "the loss")
+    wrong: Slips = {
         -right: "the sign is turned: this is V, which D maximises; the loss is -V",
         right / 2: "half of it: V is a *sum* of two means, not their mean (see Hint 2)",
-        joined.mean().item(): "one mean over both batches joined weighs the classes by their"
-        " sizes; take a mean over each batch, then add",
-        2 * joined.mean().item(): "one mean over both batches joined weighs the classes by their"
-        " sizes; take a mean over each batch, then add",
-        joined.sum().item(): "sums over the batches; expectations become means",
-        (softplus(real).mean() + softplus(-fake).mean()).item(): "real and fake are exchanged:"
-        " D wants large logits on real samples",
-        (on_real - on_fake).item(): "the second term has the wrong sign: log(1-D) ="
-        " -softplus(a), and the loss is minus that",
-        on_real.item(): "the term of the generated samples is missing",
-        on_fake.item(): "the term of the real samples is missing",
-        (-real.mean() + fake.mean()).item(): "this is linear in the logits (a Wasserstein"
-        " critic's loss); V has a logarithm",
+        joined.mean(): f"{weighs} over each batch, then add",
+        2 * joined.mean(): f"{weighs} over each batch, then add",
+        joined.sum(): "sums over the batches; expectations become means",
+        softplus(real).mean() + softplus(-fake).mean(): "real and fake are exchanged: D wants"
+        " large logits on real samples",
+        on_real - on_fake: "the second term has the wrong sign: log(1-D) = -softplus(a), and the"
+        " loss is minus that",
+        +on_real: "the term of the generated samples is missing",
+        +on_fake: "the term of the real samples is missing",
+        fake.mean() - real.mean(): "this is linear in the logits (a Wasserstein critic's loss); V"
+        " has a logarithm",
+        ...: f"your loss is {{found:.4f}} where {{right:.4f}} is right, and {zero:.4f} at logits of"
+        f" zero, where it must be log 4 = {math.log(4):.4f}: see Hint 1",
     }
-    if not close(found, right):
-        for value, diagnosis in wrong.items():
-            if close(found, value):
-                raise Fail(diagnosis)
-        zero = number_or_blank(answer(torch.zeros(3), torch.zeros(5)), "the loss")
-        raise Fail(
-            f"your loss is {found:.4f} where {right:.4f} is right, and {zero:.4f} at logits of"
-            f" zero, where it must be log 4 = {math.log(4):.4f}: see Hint 1"
-        )
+    equal(number_or_blank(answer(real, fake), "the loss"), right, wrong)
     for a_real, a_fake in ((-200.0, 200.0), (200.0, -200.0)):
         logits = [torch.full((2,), v, requires_grad=True) for v in (a_real, a_fake)]
         loss = answer(*logits)
-        value, expected = number_or_blank(loss, "the loss"), max(0.0, 2 * a_fake)
-        if not math.isfinite(value):
-            raise Fail(f"at logits {a_real:g} (real) and {a_fake:g} (fake) it is {value}: take"
-                       " softplus of the logit, not the logarithm of its sigmoid")  # fmt: skip
-        if not close(value, expected):
-            raise Fail(f"at logits {a_real:g} (real) and {a_fake:g} (fake) it is {value:.2f}, not"
-                       f" {expected:.2f}: a clamp or a small constant hides the slope")  # fmt: skip
-        grads = torch.autograd.grad(loss, logits)
-        if not all(torch.isfinite(g).all() for g in grads):
-            raise Fail("the loss is finite at large logits, but its gradient is not: use softplus")
-    return "right: finite, with its slope, even at logits of ±200"
+        value, wanted = number_or_blank(loss, "the loss"), max(0.0, 2 * a_fake)
+        where = f"at logits {a_real:g} (real) and {a_fake:g} (fake) it is"
+        wrong = {
+            when(not math.isfinite(value)): f"{where} {value}: take softplus of the logit, not the"
+            " logarithm of its sigmoid",
+            ...: f"{where} {value:.2f}, not {wanted:.2f}: a clamp or a small constant hides the"
+            " slope",
+        }
+        equal(value, wanted, wrong)
+        finite = all(torch.isfinite(g).all() for g in torch.autograd.grad(loss, logits))
+        need(finite, "the loss is finite at large logits, but its gradient is not: use softplus")
 
 
 def _js(p: Tensor, q: Tensor) -> Tensor:
@@ -101,138 +87,115 @@ def _js(p: Tensor, q: Tensor) -> Tensor:
     return (torch.xlogy(p, p / m) + torch.xlogy(q, q / m)).sum() / 2
 
 
-@check("2.3")
-def js_from_counts(answer: Answer) -> str:
+@check("2.3", "right, empty bins included")
+def js_from_counts(answer: Answer) -> None:
     """`answer(p_counts, q_counts)` is JS in nats between relative frequencies."""
-    n_p, n_q = torch.tensor([4.0, 3.0, 2.0, 1.0]), torch.tensor([2.0, 2.0, 6.0, 10.0])
-    p, q = (n_p / n_p.sum()).double(), (n_q / n_q.sum()).double()
-    m = (p + q) / 2
-    right = _js(p, q).item()
-    found = number_or_blank(answer(n_p.clone(), n_q.clone()), "JS")
-    kl = (p * (p / q).log()).sum().item(), (q * (q / p).log()).sum().item()
-    wrong = {
+
+    def js(one: list[float], two: list[float]) -> float:
+        return number_or_blank(answer(torch.tensor(one), torch.tensor(two)), "JS")
+
+    counts = [4.0, 3.0, 2.0, 1.0], [2.0, 2.0, 6.0, 10.0]
+    n_p, n_q = points(*counts)
+    p, q, total = n_p / n_p.sum(), n_q / n_q.sum(), (n_p + n_q).sum()
+    m, right = (p + q) / 2, _js(p, q)
+    kl = (p * (p / q).log()).sum(), (q * (q / p).log()).sum()
+    wrong: Slips = {
         right / math.log(2): "this is in bits (logarithm to base 2); nats are asked for",
         2 * right: "twice too large: each KL divergence counts half",
-        math.sqrt(right): "this is the square root, the Jensen-Shannon *distance*: square it",
-        (p * (p / m).log()).sum().item(): "only KL(p||m): the other half, KL(q||m), is missing",
+        right.sqrt(): "this is the square root, the Jensen-Shannon *distance*: square it",
+        (p * (p / m).log()).sum(): "only KL(p||m): the other half, KL(q||m), is missing",
         kl[0]: "this is KL(p||q): compare both with the mixture m, not with each other",
         kl[1]: "this is KL(q||p): compare both with the mixture m, not with each other",
         sum(kl) / 2: "this is the mean of the two KL divergences (Jeffreys'); JS goes through m",
-        (m * (m / p).log() + m * (m / q).log()).sum().item() / 2: "the KL divergences are turned"
-        " round: the mixture m stands second, KL(p||m)",
+        (m * (m / p).log() + m * (m / q).log()).sum() / 2: "the KL divergences are turned round:"
+        " the mixture m stands second, KL(p||m)",
         -right: "the sign is turned: JS is never negative",
+        _js(n_p, n_q): "the counts were not normalised: divide each histogram by its own total",
+        _js(n_p / total, n_q / total): "each histogram is divided by its *own* total, not by the"
+        " common one",
+        ...: "your JS is {found:.4f} where {right:.4f} is right: test the cases of Hint 3",
     }
-    if not close(found, right):
-        for value, diagnosis in wrong.items():
-            if close(found, value):
-                raise Fail(diagnosis)
-        if close(found, _js(n_p.double(), n_q.double())):
-            raise Fail("the counts were not normalised: divide each histogram by its own total")
-        total = (n_p.sum() + n_q.sum()).double()
-        if close(found, _js(n_p / total, n_q / total)):
-            raise Fail("each histogram is divided by its *own* total, not by the common one")
-        raise Fail(f"your JS is {found:.4f} where {right:.4f} is right: test the cases of Hint 3")
-    one, two = torch.tensor([3.0, 1.0, 0.0, 0.0, 0.0]), torch.tensor([0.0, 0.0, 0.0, 1.0, 1.0])
-    found = number_or_blank(answer(one.clone(), two.clone()), "JS")
-    if math.isnan(found):
-        raise Fail("NaN where bins are empty: 0·log 0 counts as 0, and a bin may be empty in both"
-                   " histograms: see Hint 2")  # fmt: skip
-    if not close(found, math.log(2)):
-        raise Fail(f"histograms without a common bin must give log 2 = {math.log(2):.4f},"
-                   f" yours gives {found:.4f}: what happens to the empty bins?")  # fmt: skip
-    whole = number_or_blank(answer(torch.tensor([3, 1, 0]), torch.tensor([6, 2, 0])), "JS")
-    if not abs(whole) < 1e-6:
-        raise Fail(f"equal frequencies must give 0, whole-number counts too; yours gives {whole}")
-    return "right, empty bins included"
+    equal(js(*counts), right, wrong)
+    apart = js([3.0, 1.0, 0.0, 0.0, 0.0], [0.0, 0.0, 0.0, 1.0, 1.0])
+    wrong = {
+        when(math.isnan(apart)): "NaN where bins are empty: 0·log 0 counts as 0, and a bin may be"
+        " empty in both histograms: see Hint 2",
+        ...: "histograms without a common bin must give log 2 = {right:.4f}, yours gives"
+        " {found:.4f}: what happens to the empty bins?",
+    }
+    equal(apart, math.log(2), wrong)
+    whole = {...: "equal frequencies must give 0, whole-number counts too; yours gives {found}"}
+    equal(js([3, 1, 0], [6, 2, 0]), 0, whole, 1e-6)
 
 
-@check("2.4")
-def smoothed_best_d(answer: Answer) -> str:
+@check("2.4", "right: with beta = 0 it is alpha times the old optimum")
+def smoothed_best_d(answer: Answer) -> None:
     """`answer(p, q, alpha, beta)` is (alpha p + beta q) / (p + q)."""
-    p = torch.tensor([0.4, 0.1, 0.9, 0.2], dtype=F64)
-    q = torch.tensor([0.4, 0.5, 0.05, 0.3], dtype=F64)
+    p, q = points([0.4, 0.1, 0.9, 0.2], [0.4, 0.5, 0.05, 0.3])
     alpha, beta = 0.8, 0.15
-    found = tensor(answer(p, q, alpha, 0.0), p.shape, "D")
-    if not close(found, alpha * p / (p + q)):
-        if close(found, alpha * p / (alpha * p + q)):
-            raise Fail("this forgets that a real sample with target alpha also carries"
-                       " (1-alpha)·log(1-D): see Hint 2")  # fmt: skip
-        if close(found, p / (p + q)):
-            raise Fail("this is the optimum without smoothing: alpha must enter")
-        if close(found, (1 - alpha) * p / (p + q)):
-            raise Fail("alpha is the target on real samples, not what is taken off it")
-        if close(found, alpha * q / (p + q)):
-            raise Fail("p_data and p_g are exchanged")
-        raise Fail(
-            f"at p_data = p_g and alpha = {alpha}, beta = 0 your D is {found[0]:.3f};"
-            f" the optimum is {alpha / 2:.3f}: see Hint 1"
-        )
+    found, plain = tensor(answer(p, q, alpha, 0.0), p.shape, "D"), alpha * p / (p + q)
+    wrong: Slips = {
+        alpha * p / (alpha * p + q): "this forgets that a real sample with target alpha also"
+        " carries (1-alpha)·log(1-D): see Hint 2",
+        p / (p + q): "this is the optimum without smoothing: alpha must enter",
+        (1 - alpha) * p / (p + q): "alpha is the target on real samples, not what is taken off it",
+        alpha * q / (p + q): "p_data and p_g are exchanged",
+        ...: f"at p_data = p_g and alpha = {alpha}, beta = 0 your D is {found[0]:.3f}; the optimum"
+        f" is {alpha / 2:.3f}: see Hint 1",
+    }
+    equal(found, plain, wrong)
+    wrong = {
+        (alpha * p + (1 - beta) * q) / (p + q): "right for beta = 0... but beta is the target"
+        " itself, not its distance from 1: A = alpha·p + beta·q",
+        plain: "right for beta = 0, but beta does not enter: A = alpha·p + beta·q",
+        alpha * p / (alpha * p + (1 - beta) * q): "each cross-entropy has two terms; yours keeps"
+        " one of each: see Hint 2",
+        ...: "right for beta = 0, wrong with both targets soft: A + B = p + q, see Hint 3",
+    }
     found = tensor(answer(p, q, alpha, beta), p.shape, "D")
-    if not close(found, (alpha * p + beta * q) / (p + q)):
-        if close(found, (alpha * p + (1 - beta) * q) / (p + q)):
-            raise Fail("right for beta = 0... but beta is the target itself, not its distance"
-                       " from 1: A = alpha·p + beta·q")  # fmt: skip
-        if close(found, alpha * p / (p + q)):
-            raise Fail("right for beta = 0, but beta does not enter: A = alpha·p + beta·q")
-        if close(found, alpha * p / (alpha * p + (1 - beta) * q)):
-            raise Fail("each cross-entropy has two terms; yours keeps one of each: see Hint 2")
-        raise Fail("right for beta = 0, wrong with both targets soft: A + B = p + q, see Hint 3")
-    return "right: with beta = 0 it is alpha times the old optimum"
+    equal(found, (alpha * p + beta * q) / (p + q), wrong)
 
 
-@check("2.5")
-def unequal(answer: Answer) -> str:
+@check("2.5", "right: with p_g = p_data this D says the prior, whatever x")
+def unequal(answer: Answer) -> None:
     """`answer(p, q, prior, dx)` is the best D and the value of V with prior."""
     x = torch.linspace(-6, 6, 601, dtype=F64)
-    dx = (x[1] - x[0]).item()
-    root = math.sqrt(2 * math.pi)
-    p, q = (-((x + 1) ** 2) / 2).exp() / root, (-((x - 1) ** 2) / 2).exp() / root
-    prior = 0.8
-    result = answer(p, q, prior, dx)
-    if result is ... or result is None:
-        raise NotImplementedError
-    if not isinstance(result, tuple | list) or len(result) != 2:
-        raise Fail("return two things: the best D on the grid, and the value")
+    dx, prior = (x[1] - x[0]).item(), 0.8
+    p, q = ((-((x + s) ** 2) / 2).exp() / math.sqrt(2 * math.pi) for s in (1, -1))
+    what = "return two things: the best D on the grid, and the value"
+    result = parts(started(answer(p, q, prior, dx)), 2, what)
     a, b = prior * p, (1 - prior) * q
-    best = a / (a + b)
-    d = tensor(result[0], p.shape, "D")
-    if not close(d, best):
-        if close(d, p / (p + q)):
-            raise Fail("this D ignores the prior: A = prior·p, B = (1-prior)·q")
-        if close(d, (1 - prior) * p / ((1 - prior) * p + prior * q)):
-            raise Fail("the prior belongs to the real samples: yours weighs them by 1 - prior")
-        if close(d, 1 - best):
-            raise Fail("this is the probability of *fake*")
-        if close(d, a / (p + q)):
-            raise Fail("the denominator needs the weights too: A + B = prior·p + (1-prior)·q")
-        middle = len(x) // 2
-        raise Fail(f"where p = q your D is {d[middle]:.3f}; it must be the prior, {prior}")
-    value = number_or_blank(result[1], "the value")
-    plain = (p * best.log() + q * (1 - best).log()).sum().item() * dx
-    v = (a * best.log() + b * (1 - best).log()).sum().item() * dx
+    best, d = a / (a + b), tensor(result[0], p.shape, "D")
+    wrong: Slips = {
+        p / (p + q): "this D ignores the prior: A = prior·p, B = (1-prior)·q",
+        (1 - prior) * p / ((1 - prior) * p + prior * q): "the prior belongs to the real samples:"
+        " yours weighs them by 1 - prior",
+        1 - best: "this is the probability of *fake*",
+        a / (p + q): "the denominator needs the weights too: A + B = prior·p + (1-prior)·q",
+        ...: f"where p = q your D is {d[len(x) // 2]:.3f}; it must be the prior, {prior}",
+    }
+    equal(d, best, wrong)
+    plain = (p * best.log() + q * (1 - best).log()).sum() * dx
+    v = (a * best.log() + b * (1 - best).log()).sum() * dx
     entropy = -prior * math.log(prior) - (1 - prior) * math.log(1 - prior)
-    if not close(value, v, 1e-4):
-        if close(value, v + entropy, 1e-4):
-            raise Fail("this is the weighted JS alone; the value also has minus the entropy of"
-                       " the prior: for p = q it must be prior·log prior + ...")  # fmt: skip
-        if close(value, plain, 1e-4):
-            raise Fail("D is right, but in the value each expectation has its weight too")
-        if close(value, -v, 1e-4):
-            raise Fail("D is right; the sign of the value is turned")
-        if close(value, v / dx, 1e-4):
-            raise Fail("D is right; the sum over the grid needs a factor dx to be an integral")
-        if close(value, 2 * v, 1e-4):
-            raise Fail("D is right; the value is twice too large")
-        raise Fail(f"D is right; the value is {value:.4f} and should be {v:.4f}: see Hint 3")
-    p_gap = torch.tensor([1.0, 0.5, 0.0], dtype=F64)
-    q_gap = p_gap.flip(0)
-    if not math.isfinite(number_or_blank(answer(p_gap, q_gap, prior, 1.0)[1], "the value")):
-        raise Fail("right, except where one density is zero: use torch.xlogy, see Hint 3")
-    return "right: with p_g = p_data this D says the prior, whatever x"
+    wrong = {
+        v + entropy: "this is the weighted JS alone; the value also has minus the entropy of the"
+        " prior: for p = q it must be prior·log prior + ...",
+        plain: "D is right, but in the value each expectation has its weight too",
+        -v: "D is right; the sign of the value is turned",
+        v / dx: "D is right; the sum over the grid needs a factor dx to be an integral",
+        2 * v: "D is right; the value is twice too large",
+        ...: "D is right; the value is {found:.4f} and should be {right:.4f}: see Hint 3",
+    }
+    equal(number_or_blank(result[1], "the value"), v, wrong, 1e-4)
+    gaps = points([1.0, 0.5, 0.0], [0.0, 0.5, 1.0])
+    value = number_or_blank(answer(*gaps, prior, 1.0)[1], "the value")
+    sound = math.isfinite(value)
+    need(sound, "right, except where one density is zero: use torch.xlogy, see Hint 3")
 
 
-@check("2.6")
-def ns_divergence(answer: Answer) -> str:
+@check("2.6", "right: 2 KL(m || p_data), the divergence of the non-saturating loss")
+def ns_divergence(answer: Answer) -> None:
     """`answer(p, q, dx)` is 2 KL(m || p): its gradient in q is -log D*, up to a constant."""
     x = torch.linspace(-4, 4, 161, dtype=F64)
     dx = (x[1] - x[0]).item()
@@ -244,45 +207,41 @@ def ns_divergence(answer: Answer) -> str:
     leaf = q.clone().requires_grad_()
     value = answer(p, leaf, dx)
     found = number_or_blank(value, "the divergence")
-    if not isinstance(value, Tensor) or not value.requires_grad:
-        raise Fail("no gradient reaches p_g: compute with torch operations on the input tensors")
-    gradient = torch.autograd.grad(value, leaf)[0] / dx
-    m = (p + q) / 2
-    felt = -(p / (p + q)).log()
+    graph = isinstance(value, Tensor) and value.requires_grad
+    need(graph, "no gradient reaches p_g: compute with torch operations on the input tensors")
 
     def along(other: Tensor) -> Tensor:
         # Only directions that keep the mass matter: a constant in x is free.
         return other - (q * other).sum() * dx
 
-    if not close(along(gradient), along(felt), 1e-4):
-        others = {
-            "JS": (q / m).log() / 2,
-            "2 JS, which the *saturating* loss descends": (q / m).log(),
-            "the reverse KL(p_g||p_data), the first half of the theorem's first form": (
-                (q / p).log()
-            ),
-            "KL(p_data||p_g)": -p / q,
-            "KL(m||p_g): m is to be compared with p_data": ((m / q).log() - p / q) / 2,
-            "2 KL(m||p_g): m is to be compared with p_data": (m / q).log() - p / q,
-            "KL(p_data||m), the wrong way round": -p / (2 * m),
-            "2 KL(p_data||m), the wrong way round": -p / m,
-            "KL(m||p_data): half as strong as what the generator feels": felt / 2,
-            "4 KL(m||p_data): twice as strong as what the generator feels": 2 * felt,
-            "the right one with its sign turned": -felt,
-        }
-        for name, slope in others.items():
-            if close(along(gradient), along(slope), 1e-4):
-                raise Fail(f"this is {name}")
-        if any(close(along(gradient) * f, along(felt), 1e-4) for f in (dx, 1 / dx)):
-            raise Fail("right up to a factor dx: an integral over the grid is a sum times dx, once")
-        at = int((along(gradient) - along(felt)).abs().argmax())
-        raise Fail(
-            f"its derivative in p_g is not -log D* + constant: the largest difference is at"
-            f" x = {x[at]:.2f}. Start from f'(r) = log(1 + r), Hint 1"
-        )
+    m = (p + q) / 2
+    felt = -(p / (p + q)).log()
+    gradient, right = along(torch.autograd.grad(value, leaf)[0] / dx), along(felt)
+    others = {
+        (q / m).log() / 2: "JS",
+        (q / m).log(): "2 JS, which the *saturating* loss descends",
+        (q / p).log(): "the reverse KL(p_g||p_data), the first half of the theorem's first form",
+        -p / q: "KL(p_data||p_g)",
+        ((m / q).log() - p / q) / 2: "KL(m||p_g): m is to be compared with p_data",
+        (m / q).log() - p / q: "2 KL(m||p_g): m is to be compared with p_data",
+        -p / (2 * m): "KL(p_data||m), the wrong way round",
+        -p / m: "2 KL(p_data||m), the wrong way round",
+        felt / 2: "KL(m||p_data): half as strong as what the generator feels",
+        2 * felt: "4 KL(m||p_data): twice as strong as what the generator feels",
+        -felt: "the right one with its sign turned",
+    }
+    factor = any(close(gradient * f, right, 1e-4) for f in (dx, 1 / dx))
+    wrong = {along(slope): f"this is {name}" for slope, name in others.items()} | {
+        when(factor): "right up to a factor dx: an integral over the grid is a sum times dx, once",
+        ...: "its derivative in p_g is not -log D* + constant: the largest difference is at x ="
+        f" {x[int((gradient - right).abs().argmax())]:.2f}. Start from f'(r) = log(1 + r), Hint 1",
+    }
+    equal(gradient, right, wrong, 1e-4)
     at_equal = number_or_blank(answer(p, p.clone(), dx), "the divergence")
-    if abs(at_equal) > 1e-6:
-        raise Fail(f"the gradient is right; for p = q the value is {at_equal:.4f}, shift it to 0")
-    if not close(found, (2 * m * (m / p).log()).sum().item() * dx, 1e-4):
-        raise Fail("the gradient is right, the value is not: is a term constant only for this p?")
-    return "right: 2 KL(m || p_data), the divergence of the non-saturating loss"
+    wrong = {
+        when(abs(at_equal) > 1e-6): "the gradient is right; for p = q the value is"
+        f" {at_equal:.4f}, shift it to 0",
+        ...: "the gradient is right, the value is not: is a term constant only for this p?",
+    }
+    if abs(at_equal) > 1e-6 or not close(found, (2 * m * (m / p).log()).sum() * dx, 1e-4):
+        refuse(wrong)
