@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ganlab.data import load, native
+from ganlab.data import load
 from ganlab.data.cache import _entry
-from ganlab.data.native import resized
+from ganlab.data.native import native, resized
 from ganlab.data.pictures import fit, fit_array
 from ganlab.data.sizes import as_size, middle
 from ganlab.errors import DataError

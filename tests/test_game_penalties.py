@@ -156,3 +156,15 @@ def test_penalties_are_named_and_optional_entries_can_be_taken_out():
     assert [repr(p) for p in penalties(plan)] == ["R1(weight=2, every=8)"]
     with pytest.raises(RecipeError, match="did you mean 'r1'"):
         penalties(plan.with_(penalties={"r11": 1.0}))
+
+
+def test_a_penalty_of_the_generator_does_not_stand_in_the_way_of_compiling():
+    rules = {"penalties": {"r1": {"every": 2}, "path-length": {"every": 2}}, "compile": True}
+    plan = recipe("stylegan2-glyphs", size=16, batch=4, precision="fp32", **rules).with_(
+        generator={"channel_base": 128, "latent": 8, "style": 8, "layers": 1},
+        discriminator={"channel_base": 128},
+    )
+    made = plan.networks((3, 16, 16))
+    game = plan.play(made, "fp32", torch.device("cpu"))
+    assert game.whole is not None
+    assert made["generator"]._compiled_call_impl is None  # differentiated twice: not compiled

@@ -187,7 +187,7 @@ def test_a_degraded_stream_shows_the_pictures_of_its_stream():
     made = DegradedStream(noisy(), "hole:0.3", 3, seed=4, flip=True, labelled=True)
     given = DegradedStream(Stream(noisy(), 3, seed=4, flip=True), Grey())
     for _ in range(5):
-        (images, labels), batch, grey = next(plain), next(made), next(given)
+        (images, labels, _), batch, grey = next(plain), next(made), next(given)
         assert torch.equal(images, batch.images)
         assert torch.equal(labels, batch.labels)
         assert torch.equal(grey.source, Grey()(images))

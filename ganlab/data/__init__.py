@@ -4,7 +4,7 @@
 :mod:`ganlab.data.glyphs` for drawings whose factors are known.
 """
 
-from ganlab.data import atlas, cache, glyphs, native, pictures, sizes, toy
+from ganlab.data import atlas, cache, degrade, glyphs, native, pictures, sizes, toy
 from ganlab.data.batch import Batch, as_batch
 from ganlab.data.cache import cache_root, data_root
 from ganlab.data.degrade import degradation
@@ -31,6 +31,7 @@ __all__ = [
     "cache_root",
     "data_root",
     "degradation",
+    "degrade",
     "glyphs",
     "load",
     "native",

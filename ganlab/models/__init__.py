@@ -3,6 +3,7 @@
 from ganlab.models import (
     dcgan,
     equalized,
+    families,
     fir,
     growing,
     latent,
@@ -18,6 +19,7 @@ from ganlab.models import (
     stylegan2,
 )
 from ganlab.models.equalized import HE, EqualConv2d, EqualLinear, channels_at, pixel_norm
+from ganlab.models.families import FAMILIES, network_family
 from ganlab.models.fir import Fir, upfirdn
 from ganlab.models.growing import doubled, enlarged, halved
 from ganlab.models.latent import NormalLatent, drawn
@@ -31,6 +33,7 @@ from ganlab.models.layers import (
 from ganlab.models.style_layers import Mapping, Noise, StyleGenerator
 
 __all__ = [
+    "FAMILIES",
     "HE",
     "EqualConv2d",
     "EqualLinear",
@@ -49,6 +52,7 @@ __all__ = [
     "drawn",
     "enlarged",
     "equalized",
+    "families",
     "fir",
     "growing",
     "halved",
@@ -57,6 +61,7 @@ __all__ = [
     "mlp",
     "modern",
     "modulation",
+    "network_family",
     "pixel_norm",
     "progan",
     "resnet",

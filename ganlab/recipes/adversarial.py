@@ -157,12 +157,14 @@ class Recipe(BaseRecipe):
             )
             players[name] = one
             decays.append(building.decays(self, one.optimizer, lazy))
-            # A penalised D is compiled as a whole step: its own graph would break the penalty.
-            penalised = any(p.side == "d" for p in chosen)
-            if self.compile and not (penalised and name == "discriminator"):
+            # A network that is differentiated twice breaks its own graph; a penalised D is
+            # compiled as a whole step below.
+            if self.compile and not any(p.side == name[0] for p in chosen):
                 made[name].compile()
         aim = objective(self.objective, **self.objective_options)
-        whole = WholeStep(made["discriminator"], aim, chosen) if self.compile and chosen else None
+        whole = None
+        if self.compile and (of_d := [p for p in chosen if p.side == "d"]):
+            whole = WholeStep(made["discriminator"], aim, of_d)
         shown = augmentation(self, device)
         game = self.GAME(
             **players,
