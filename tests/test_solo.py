@@ -131,9 +131,9 @@ def test_a_vae_is_sampled_scored_and_walked_like_a_gan(glyphs, tmp_path):
     assert run.sample(5).shape == (5, 1, 16, 16)
     assert torch.equal(run.sample(5), run.sample(5))
     assert run.product("encoder")(run.sample(5)).shape == (5, 64)
-    assert (
-        ganlab.latent.walk(run.generator(), ganlab.latent.draw(run.generator(), 2), 3) is not None
-    )
+    g = run.generator()
+    frames = ganlab.latent.walk(g, ganlab.latent.draw(g, 2), 3, space="z")
+    assert torch.isfinite(frames).all()
 
 
 def test_a_classifier_keeps_no_generator_and_says_so(glyphs, tmp_path):

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field, replace
 import torch
 from torch import Tensor
 
+from ganlab.errors import DataError
+
 
 def to_float(images: Tensor) -> Tensor:
     """Turn bytes into the range that a tanh generator draws in.
@@ -46,6 +48,9 @@ class ImageSet:
         factors: what the pictures were drawn from, each (N,) or (N, k); empty for photographs.
         mapped: whether ``images`` is read from its file page by page, as it is used.
         note: one line on anything unusual: skipped files, or a set that stands in for another.
+
+    Raises:
+        DataError: the pictures or labels are of another type or shape.
     """
 
     name: str
@@ -55,6 +60,19 @@ class ImageSet:
     factors: dict[str, Tensor] = field(default_factory=dict)
     note: str = ""
     mapped: bool = False
+
+    def __post_init__(self) -> None:
+        parts = {"images": (self.images, torch.uint8, "(N, C, H, W)", 4)}
+        if self.labels is not None:
+            parts["labels"] = (self.labels, torch.int64, "(N,), one for each picture", 1)
+        for what, (x, dtype, right, axes) in parts.items():
+            # not isinstance: stacks stand where a tensor would
+            kind, shape = getattr(x, "dtype", type(x).__name__), tuple(getattr(x, "shape", ()))
+            if kind != dtype or len(shape) != axes or shape[0] != len(self.images):
+                raise DataError(
+                    f"{what} of {self.name!r} are {kind} {shape}, and must be {dtype} {right}:"
+                    " ganlab.data.own reads other forms"
+                )
 
     def __len__(self) -> int:
         return len(self.images)
