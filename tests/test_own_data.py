@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import warnings
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -42,6 +41,15 @@ class Endless(IterableDataset):
 
     def __iter__(self):
         yield from PICTURES
+
+
+class Streamed:
+    """Stands for a Hugging Face data set that is not stored."""
+
+    column_names = features = None
+
+    def __iter__(self):
+        yield {"image": PICTURES[0]}
 
 
 class ClassLabel:
@@ -138,10 +146,7 @@ REFUSED = {
     "a generator": ((p for p in PICTURES), "generator is a stream"),
     "a stream": (Endless(), "Endless is a stream, and pictures are kept in memory: make a list"),
     "its loader": (DataLoader(Endless()), "Endless is a stream"),
-    "a stream of Hugging Face": (
-        SimpleNamespace(column_names=None, features=None, __iter__=iter),
-        "SimpleNamespace is not an ImageSet",
-    ),
+    "a stream of Hugging Face": (Streamed(), "Streamed is a stream"),
     "floats to 255": (t(COLOUR).float(), "floats from 0 to 255 in an array are not read"),
     "floats below -1": (SIGNED - 1, "floats from -2 to 0"),
     "not a number": (torch.full((2, 1, 8, 8), torch.nan), "floats from nan to nan"),
@@ -280,12 +285,13 @@ def test_channels_first_where_both_fit():
 def test_the_range_is_that_of_the_set_not_of_a_picture():
     bright = SIGNED.clone()
     bright[:4] = bright[:4].abs()
+    bright[0, 0, 0, :2], bright[5, 0, 0, 0] = torch.tensor([0.0, 1.0]), -1
     whole = own(bright)
     assert whole.note == "floats from -1 to 1, read as [-1, 1]"
     for late in (list(bright), Items(list(bright))):  # the first below 0 is the fifth
         assert torch.equal(own(late).images, whole.images)
         assert own(late).note == whole.note
-    assert own(bright[:4]).note == "floats from 0.00392163 to 1, read as [0, 1]"
+    assert own(bright[:4]).note == "floats from 0 to 1, read as [0, 1]"
     assert torch.equal(own(list(bright[:4])).images, own(bright[:4]).images)
 
 
@@ -348,8 +354,14 @@ def test_a_damaged_file_is_one_line(tmp_path):
     assert "b.png cannot be read as a picture" in refusal([str(tmp_path / "b.png")])
 
 
+@pytest.mark.parametrize("kind", ["png", "webp", "bmp", "gif", "tiff", "ppm"])
+def test_a_path_of_any_kind_is_read(kind, tmp_path):
+    Image.new("RGB", (8, 8), (0, 0, 255)).save(tmp_path / f"a.{kind}", lossless=True)
+    assert own([str(tmp_path / f"a.{kind}")]).images[0, :, 4, 4].tolist() == [0, 0, 255]
+
+
 def test_points_are_returned_as_they_are():
-    ring = ganlab.data.toy.make("ring")
+    ring = ganlab.data.toy.make("ring8")
     assert own(ring) is ring
 
 
@@ -391,7 +403,7 @@ def test_classes_stand_in_natural_order():
         "c²",
     )
     many = own((np.zeros((10, 2, 2), np.uint8), np.arange(10, 0, -1)))
-    assert many.classes == tuple("123456789") + ("10",)
+    assert many.classes == (*"123456789", "10")
     assert many.labels.tolist() == [9, 8, 7, 6, 5, 4, 3, 2, 1, 0]
 
 

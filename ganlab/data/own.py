@@ -30,6 +30,7 @@ FORMS = (
 )
 BLOCK = 1024  # floats are turned into bytes so many pictures at a time
 SILENT = 1000  # pictures that are read without a progress bar
+OPENED = tuple(f for f in FORMATS if f != "MPO")  # JPEG's decoder opens it; Pillow lists none
 LYING = (5, 6, 7, 8)  # EXIF orientations of a photograph whose sides are swapped
 DAMAGED = (OSError, ValueError, SyntaxError, Image.DecompressionBombError)  # what Pillow raises
 
@@ -215,7 +216,7 @@ def _one(
     try:
         if isinstance(picture, str | Path):
             what = str(picture)
-            with Image.open(picture, formats=FORMATS) as opened:
+            with Image.open(picture, formats=OPENED) as opened:
                 return _one(opened, size, channels, seen, what)
         if not isinstance(picture, Image.Image):
             kind = type(picture).__name__
