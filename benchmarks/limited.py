@@ -24,7 +24,7 @@ from ganlab import plots, runs
 from ganlab.data import ImageSet
 from ganlab.metrics import fid, learned, score
 from ganlab.recipes import Recipe, recipe, source
-from ganlab.training import Callback, JsonLines, Record, Trainer, read_log
+from ganlab.training import Callback, JsonLines, Record, Referee, read_log
 
 SETTINGS: dict[str, dict[str, Any]] = {
     "nothing": {"augment": ""},
@@ -59,13 +59,13 @@ class Watch(Callback):
         )
         self.train, self.held_out, self.z, self.data = train, held_out, z, data
 
-    def on_start(self, trainer: Trainer) -> None:
+    def on_start(self, trainer: Referee) -> None:
         """Keep the lines up to the current step."""
         self.watch.on_start(trainer)
         self.scored.on_start(trainer)
 
     @torch.no_grad()
-    def on_sample(self, trainer: Trainer, path: Path) -> None:
+    def on_sample(self, trainer: Referee, path: Path) -> None:
         """Score as in the end of a run, with the same latent vectors each time."""
         game = trainer.game
         found = score(game.seeded, self.data, points=False)
@@ -73,7 +73,7 @@ class Watch(Callback):
         self.scored.on_log(trainer, row)
 
     @torch.no_grad()
-    def on_log(self, trainer: Trainer, record: Record) -> None:
+    def on_log(self, trainer: Referee, record: Record) -> None:
         """Add a line."""
         game = trainer.game
         d = game.discriminator.network.eval()

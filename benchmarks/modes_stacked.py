@@ -30,7 +30,7 @@ from ganlab import plots, runs
 from ganlab.errors import GanlabError
 from ganlab.metrics import SAMPLES, SURE, StackJudge, expected_modes, stack_judge, stacked_modes
 from ganlab.recipes import Recipe, build, recipe, source
-from ganlab.training import JsonLines, Record, Trainer, read_log
+from ganlab.training import JsonLines, Record, Referee, Trainer, read_log
 
 ALONG = 10_000  # samples for each point of a curve
 POINTS = 5  # of a curve, beside the one before training
@@ -96,18 +96,18 @@ class Curve(JsonLines):
         super().__init__(path)
         self.judge, self.every, self.samples = judge, every, samples
 
-    def on_start(self, trainer: Trainer) -> None:
+    def on_start(self, trainer: Referee) -> None:
         """Drop what a resumed run will count again; count before the first step."""
         super().on_start(trainer)
         if trainer.step == 0:
             self._count(trainer)
 
-    def on_log(self, trainer: Trainer, record: Record) -> None:
+    def on_log(self, trainer: Referee, record: Record) -> None:
         """Count, if it is time."""
         if trainer.step % self.every == 0:
             self._count(trainer)
 
-    def _count(self, trainer: Trainer) -> None:
+    def _count(self, trainer: Referee) -> None:
         got = stacked_modes(trainer.game.seeded(self.samples), self.judge, self.samples)
         super().on_log(trainer, {"step": trainer.step} | coverage(got))
 

@@ -240,3 +240,15 @@ def test_available_lists_everything_that_load_knows():
         assert r["source"]
         assert r["licence"]
         assert r["here"] == ("built in" if "glyphs" in r["name"] else "no")
+
+
+@pytest.mark.parametrize("ending", ["png", "jpg", "webp", "bmp", "gif", "tiff", "ppm"])
+def test_a_folder_of_any_format_is_read_whole(ending, tmp_path):
+
+    for i in range(3):
+        Image.new("RGB", (8, 8), (200, 0, 0)).save(tmp_path / f"{i}.{ending}")
+    made = load(str(tmp_path), size=8, channels=3)
+    assert len(made) == 3
+    assert not made.note
+    red = made.images.float().mean((0, 2, 3))
+    assert (red - torch.tensor([200.0, 0, 0])).abs().max() < 4

@@ -25,7 +25,7 @@ from torch import Tensor
 from ganlab import train
 from ganlab.data import toy
 from ganlab.metrics import mode_coverage
-from ganlab.training import Callback, Trainer
+from ganlab.training import Callback, Referee
 
 TARGET = Path(__file__).resolve().parents[1] / "static" / "live" / "ring-weights.js"
 ROUNDS = (0, 20, 50, 100, 150, 200, 300, 500, 1000, 2000, 4000, 8000)
@@ -40,16 +40,16 @@ class Snapshots(Callback):
         self.rounds = rounds
         self.taken: dict[str, Tensor] = {}
 
-    def _take(self, trainer: Trainer) -> None:
+    def _take(self, trainer: Referee) -> None:
         if trainer.step in self.rounds:
             network = trainer.game.generator.network
             flat = [p.detach().reshape(-1).cpu() for p in network.parameters()]
             self.taken[str(trainer.step)] = torch.cat(flat).clone()
 
-    def on_start(self, trainer: Trainer) -> None:
+    def on_start(self, trainer: Referee) -> None:
         self._take(trainer)
 
-    def on_log(self, trainer: Trainer, record: dict[str, Any]) -> None:
+    def on_log(self, trainer: Referee, record: dict[str, Any]) -> None:
         self._take(trainer)
 
 

@@ -19,7 +19,7 @@ from ganlab.data.sizes import Size, as_size, middle
 from ganlab.errors import DataError
 
 #: What may be opened, whatever a file is called: decoders of pixels, nothing that runs programs.
-FORMATS = ("PNG", "JPEG", "MPO", "WEBP", "BMP", "GIF", "TIFF", "PPM")
+FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF", "PPM")
 NAMED = 5  # damaged files named one by one before "and N more"
 
 Colour = str | int | Sequence[int]

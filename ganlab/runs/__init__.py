@@ -1,0 +1,18 @@
+"""A training on disk: run folders, stored generators, published results."""
+
+from ganlab.runs import published
+from ganlab.runs.run import Run
+from ganlab.runs.start import pick_device, train
+from ganlab.runs.published import load
+from ganlab.runs.stored import provenance, read_generator, save_generator
+
+__all__ = [
+    "Run",
+    "load",
+    "pick_device",
+    "provenance",
+    "published",
+    "read_generator",
+    "save_generator",
+    "train",
+]
