@@ -173,10 +173,12 @@ class Run:
 
 
 def read_json(path: Path) -> dict[str, Any]:
+    """What a JSON file holds; nothing if there is none."""
     return json.loads(path.read_text()) if path.is_file() else {}
 
 
 def write_json(path: Path, values: dict[str, Any]) -> None:
+    """Write values as JSON, the file whole."""
     write(path, json.dumps(values, indent=2, ensure_ascii=False))
 
 
