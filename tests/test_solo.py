@@ -15,7 +15,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 import ganlab
 from ganlab.data import load
-from ganlab.errors import CheckpointError, RecipeError
+from ganlab.errors import CheckpointError, DataError, RecipeError
 from ganlab.game import VaeGame
 from ganlab.recipes import build, recipe
 from ganlab.training import ideal
@@ -190,3 +190,11 @@ def test_ranks_draw_one_noise_and_take_their_part(glyphs, monkeypatch):
         parts.append(game.chance(4))
     assert isinstance(game, VaeGame)
     assert torch.equal(torch.cat(parts), whole)
+
+
+def test_a_game_that_keeps_neither_is_trained_and_not_scored(glyphs, tmp_path, monkeypatch):
+    run = ganlab.train(plan("classifier-glyphs", steps=4), tmp_path / "run", data=glyphs)
+    other = {"critic": run.product("classifier")}
+    monkeypatch.setattr(type(run.recipe), "products", lambda self, shape: other)
+    with pytest.raises(DataError, match="keeps critic, neither a generator nor a classifier"):
+        run.evaluate(data=glyphs)

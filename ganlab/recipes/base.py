@@ -210,8 +210,8 @@ class BaseRecipe(BaseModel):
         raise NotImplementedError
 
     def products(self, shape: tuple[int, ...]) -> dict[str, nn.Module]:
-        """Untrained networks of the kinds and names that `Game.product` gives."""
-        raise NotImplementedError
+        """Untrained networks of the kinds and names that `Game.product` gives; by default all."""
+        return self.networks(shape)
 
     def learn(self, made: dict[str, Any], data: Any) -> None:
         """Tell the networks what they must know of labelled data before the training."""

@@ -150,8 +150,14 @@ class Run:
             data: the data set if it is loaded already.
         """
         data = data if data is not None else source(self.recipe)
+        kept = self.recipe.products(tuple(self.about["shape"]))
+        if not self.draws and "classifier" not in kept:
+            raise DataError(
+                f"{self.folder} keeps {', '.join(kept)}, neither a generator nor a classifier:"
+                " there is nothing to score"
+            )
         if not self.draws:
-            scores = recognised(self.product(self.recipe.method), self._unseen(data), n)
+            scores = recognised(self.product("classifier"), self._unseen(data), n)
         else:
             scores = score(self.sample, data, self.recipe.points, n, seed)
         if self.draws and self.recipe.classes:
