@@ -226,6 +226,11 @@ def test_what_cannot_be_stacked_is_refused_by_name(fields, named):
         train_many(small(**fields), seeds=2)
 
 
+def test_a_game_of_one_player_is_refused_by_name():
+    with pytest.raises(RecipeError, match="game: solo is not one that many seeds play together"):
+        train_many(recipe("vae-glyphs"), seeds=2)
+
+
 def test_every_field_of_a_recipe_is_obeyed_or_refused():
     # A field that is added later must be listed as supported or be refused when it is set.
     from ganlab.ensemble import SUPPORTED

@@ -18,6 +18,7 @@ from ganlab.data import load
 from ganlab.errors import CheckpointError, DataError, RecipeError
 from ganlab.game import VaeGame
 from ganlab.recipes import build, recipe
+from ganlab.runs import Run
 from ganlab.training import ideal
 
 TINY = {"size": 16, "batch": 16, "precision": "fp32", "options": {"width": 8}, "samples": 16,
@@ -196,5 +197,6 @@ def test_a_game_that_keeps_neither_is_trained_and_not_scored(glyphs, tmp_path, m
     run = ganlab.train(plan("classifier-glyphs", steps=4), tmp_path / "run", data=glyphs)
     other = {"critic": run.product("classifier")}
     monkeypatch.setattr(type(run.recipe), "products", lambda self, shape: other)
+    run = Run(run.folder)
     with pytest.raises(DataError, match="keeps critic, neither a generator nor a classifier"):
         run.evaluate(data=glyphs)

@@ -25,7 +25,7 @@ def recipes_arguments(parser: argparse.ArgumentParser) -> None:
 def recipes(args: argparse.Namespace) -> int:
     """`ganlab recipes`."""
     from ganlab.errors import GanlabError
-    from ganlab.recipes import RECIPES, BaseRecipe, Recipe, recipe
+    from ganlab.recipes import RECIPES, BaseRecipe, recipe
 
     if args.json and args.schema:
         raise GanlabError("--json and --schema are two answers: ask for one")
@@ -37,8 +37,7 @@ def recipes(args: argparse.Namespace) -> int:
             print(plan.to_json() if args.json else described(plan))
         return 0
     if args.schema:
-        games: dict[str, type[BaseRecipe]] = {"adversarial": Recipe} | BaseRecipe.GAMES
-        made = {name: game.model_json_schema() for name, game in games.items() if name}
+        made = {name: game.model_json_schema() for name, game in BaseRecipe.GAMES.items()}
         print(json.dumps(made, indent=2, ensure_ascii=False))
         return 0
     if args.json:

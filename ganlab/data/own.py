@@ -30,7 +30,6 @@ FORMS = (
 )
 BLOCK = 1024  # floats are turned into bytes so many pictures at a time
 SILENT = 1000  # pictures that are read without a progress bar
-OPENED = tuple(f for f in FORMATS if f != "MPO")  # JPEG's decoder opens it; Pillow lists none
 LYING = (5, 6, 7, 8)  # EXIF orientations of a photograph whose sides are swapped
 DAMAGED = (OSError, ValueError, SyntaxError, Image.DecompressionBombError)  # what Pillow raises
 
@@ -59,7 +58,7 @@ def own(
     Raises:
         DataError: one line: what was given, and what is right.
     """
-    if hasattr(data, "sample") and hasattr(data, "dim"):
+    if distribution(data):
         return data
     side = None if size is None else as_size(size)
     if channels not in (None, 1, 3):
@@ -103,6 +102,11 @@ def own(
     if not (hasattr(data, "__len__") and hasattr(data, "__getitem__")) or isinstance(data, Mapping):
         raise DataError(f"data: {type(data).__name__} is not {FORMS}")
     return _items(lambda: (data[i] for i in range(len(data))), len(data), side, channels, name)
+
+
+def distribution(data: Any) -> bool:
+    """Whether these are points to draw from, as `ganlab.data.toy` has them, not pictures."""
+    return hasattr(data, "sample") and hasattr(data, "dim")
 
 
 def _array(x: Any) -> bool:
@@ -216,7 +220,7 @@ def _one(
     try:
         if isinstance(picture, str | Path):
             what = str(picture)
-            with Image.open(picture, formats=OPENED) as opened:
+            with Image.open(picture, formats=FORMATS) as opened:
                 return _one(opened, size, channels, seen, what)
         if not isinstance(picture, Image.Image):
             kind = type(picture).__name__

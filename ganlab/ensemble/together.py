@@ -19,7 +19,6 @@ from ganlab.game.tricks import flip_labels, unrolled
 from ganlab.penalties import Judged, Penalty
 from ganlab.recipes import FREE, Recipe
 from ganlab.recipes.building import build
-from ganlab.schedules import changes as moving
 
 #: Fields that a stacked game obeys, or that say nothing about points.
 SUPPORTED = frozenset(
@@ -61,6 +60,8 @@ SUPPORTED = frozenset(
 
 def refuse_unsupported(recipe: Recipe) -> None:
     """Raise a RecipeError that names the field for what cannot be trained stacked."""
+    if type(recipe) is not Recipe:
+        raise RecipeError(f"game: {recipe.game} is not one that many seeds play together")
     if recipe.network != "mlp" or not recipe.points:
         raise RecipeError(
             f"network={recipe.network}, data={recipe.data}: many seeds train together only with"
@@ -73,10 +74,7 @@ def refuse_unsupported(recipe: Recipe) -> None:
             continue
         if getattr(recipe, name) != field.default:
             raise RecipeError(f"{name}: not supported when many seeds train together")
-    if type(recipe) is not Recipe:
-        raise RecipeError(f"game: {recipe.game} is not one that many seeds play together")
-    weights = [v.get("weight", 0) if isinstance(v, dict) else v for v in recipe.penalties.values()]
-    if any(map(moving, [recipe.g_lr, recipe.d_lr, recipe.betas[1], *weights])):
+    if recipe.moves:
         raise RecipeError(
             "a schedule of a single value: not supported when many seeds train together"
         )

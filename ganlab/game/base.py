@@ -8,7 +8,7 @@ else of this class it has to say.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -32,6 +32,18 @@ class Pass:
 
     run: Callable[[], object]
     times: float = 1.0
+
+
+@contextmanager
+def looked_at(network: nn.Module) -> Iterator[Any]:
+    """The network in evaluation mode and without gradients inside, as it was afterwards."""
+    was_training = network.training
+    network.eval()
+    try:
+        with torch.no_grad():
+            yield network
+    finally:
+        network.train(was_training)
 
 
 class Game:

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from ganlab.data.batch import Batch, as_batch
 from ganlab.errors import RecipeError
-from ganlab.game.base import Game
+from ganlab.game.base import Game, looked_at
 from ganlab.game.player import Player
 from ganlab.game.tricks import histogram
 from ganlab.models.growing import Growing
@@ -18,6 +18,12 @@ from ganlab.models.latent import told
 
 FIXED_NOISE_SEED = 20140610  # any constant: the same latent vectors in every grid of a run
 POINTS = 1000  # in a scatter
+
+
+def fixed_latents(generator: Any, n: int, device: torch.device) -> Tensor:
+    """(n, latent) vectors of a generator, the same in every grid of every run."""
+    draw = torch.Generator().manual_seed(FIXED_NOISE_SEED)
+    return generator.sample_latent(n, draw).to(device)
 
 
 class LatentGame(Game):
@@ -77,7 +83,6 @@ class LatentGame(Game):
         """`labels` in `count` parts, as `chunk` parts the batch."""
         return [None] * count if self.labels is None else list(self.labels.chunk(count))
 
-    @torch.no_grad()
     def sample(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
         """Pictures or points by the averaged generator in eval mode.
 
@@ -85,14 +90,11 @@ class LatentGame(Game):
             z: (N, latent).
             labels: (N,) class numbers; of conditional networks by default all classes in turn.
         """
-        network = self.generator.best
         if self.classes and labels is None:
             labels = torch.arange(len(z), device=z.device) % self.classes
-        was_training = network.training
-        network.eval()
         rows = torch.arange(len(z), device=z.device).split(256)
-        x = [told(network, None if labels is None else labels[r])(z[r]) for r in rows]
-        network.train(was_training)
+        with looked_at(self.generator.best) as network:
+            x = [told(network, None if labels is None else labels[r])(z[r]) for r in rows]
         return torch.cat(x)
 
     def seeded(self, n: int, seed: int = 0) -> Tensor:
@@ -103,9 +105,8 @@ class LatentGame(Game):
 
     def fixed(self, n: int, stream: Any) -> Tensor:
         """(n, latent) vectors, the same in every run; more of them for a scatter of points."""
-        draw = torch.Generator().manual_seed(FIXED_NOISE_SEED)
         count = POINTS if getattr(stream, "fresh", False) else n
-        return self.generator.network.sample_latent(count, draw).to(self.device)  # type: ignore
+        return fixed_latents(self.generator.network, count, self.device)
 
     def draw(self, fixed: Tensor) -> Tensor:
         """The samples of these latent vectors."""

@@ -12,9 +12,9 @@ from torch.nn.functional import cross_entropy
 
 from ganlab.data.batch import Batch, as_batch
 from ganlab.errors import RecipeError
-from ganlab.game.base import Game, Pass
+from ganlab.game.base import Game, Pass, looked_at
 from ganlab.game.costs import update
-from ganlab.game.latent import FIXED_NOISE_SEED
+from ganlab.game.latent import fixed_latents
 from ganlab.game.player import Player
 
 
@@ -116,19 +116,12 @@ class VaeGame(SoloGame):
 
     def fixed(self, n: int, stream: Any) -> Tensor:
         """(n, latent) codes from the prior."""
-        return self.player.network.decoder.sample_latent(  # type: ignore
-            n, torch.Generator().manual_seed(FIXED_NOISE_SEED)
-        ).to(self.device)
+        return fixed_latents(self.player.network.decoder, n, self.device)
 
-    @torch.no_grad()
     def draw(self, fixed: Tensor) -> Tensor:
         """What the decoder makes of the codes."""
-        decoder: Any = self.player.best.decoder
-        was_training = decoder.training
-        decoder.eval()
-        x = torch.cat([decoder(part) for part in fixed.split(256)])
-        decoder.train(was_training)
-        return x
+        with looked_at(self.player.best) as network:
+            return torch.cat([network.decoder(part) for part in fixed.split(256)])
 
     def product(self) -> dict[str, nn.Module]:
         """The decoder as a generator, and the encoder."""
@@ -152,12 +145,7 @@ class ClassifierGame(SoloGame):
         count = min(n, len(stream.source))
         return stream.source.batch(torch.arange(count)).to(self.device)
 
-    @torch.no_grad()
     def draw(self, fixed: Tensor) -> Tensor:
         """These pictures in the order of the class that the network reads in them."""
-        network = self.player.best
-        was_training = network.training
-        network.eval()
-        order = network(fixed).argmax(1).argsort(stable=True)
-        network.train(was_training)
-        return fixed[order]
+        with looked_at(self.player.best) as network:
+            return fixed[network(fixed).argmax(1).argsort(stable=True)]

@@ -12,6 +12,7 @@ from torch import nn
 
 from ganlab import penalties
 from ganlab.augment import Ada, AdaptiveP, Sometimes, Transform, augment
+from ganlab.data.sizes import compact
 from ganlab.errors import RecipeError, unknown
 from ganlab.game import AdversarialGame, WholeStep
 from ganlab.losses import objective
@@ -21,7 +22,7 @@ from ganlab.penalties import Penalty, penalty
 from ganlab.recipes import building, options
 from ganlab.recipes.base import BaseRecipe, Table
 from ganlab.recipes.bounds import Chance, Rate, checked, within
-from ganlab.schedules import schedule
+from ganlab.schedules import changes, schedule
 
 
 class Recipe(BaseRecipe):
@@ -92,9 +93,9 @@ class Recipe(BaseRecipe):
             maker = getattr(module, side.capitalize())
             of = f"{self.network}'s {side}"
             options.check(side, maker, getattr(self, side), options.NETWORK, of)
-        options.objective(self.objective, self.objective_options)
-        for name, value in options.table("penalties", self.penalties).items():
-            self._penalty(name, value)
+        options.check_objective(self.objective, self.objective_options)
+        for name, given in self.terms.items():
+            self._penalty(name, given)
         if self.augment != "ada":
             augment(self.augment)
         if self.augment_p is not None and not self.augment:
@@ -105,27 +106,36 @@ class Recipe(BaseRecipe):
             raise RecipeError(f"batch {self.batch} is not a whole number of packs of {self.pack}")
         return self
 
-    def _penalty(self, name: str, value: Any) -> None:
+    def _penalty(self, name: str, given: Table) -> None:
         known = penalties.penalties()
         if name not in known:
             raise RecipeError("penalties: " + unknown("penalty", name, known))
         field = f"penalties.{name}"
-        if not isinstance(value, dict):
-            checked(field, options.PENALTY["weight"], value)
-            value = {"weight": value}
-        options.check(field, penalties.family(name), value, options.PENALTY, f"penalty '{name}'")
-        if self.compile and options.moving(value.get("weight", 0)):
+        if not isinstance(self.penalties[name], dict):
+            checked(field, options.PENALTY["weight"], given["weight"])
+        options.check(field, penalties.family(name), given, options.PENALTY, f"penalty '{name}'")
+        if self.compile and changes(given.get("weight", 0)):
             raise RecipeError(f"{field}: a weight that changes does not go with compile")
+
+    @property
+    def terms(self) -> dict[str, Table]:
+        """`penalties` with each as a table of options, its weight among them if it is given."""
+        return {
+            name: value if isinstance(value, dict) else {"weight": value}
+            for name, value in self.penalties.items()
+        }
+
+    @property
+    def moves(self) -> bool:
+        """True when a single value follows a schedule of its own."""
+        weights = [given.get("weight", 0) for given in self.terms.values()]
+        values = [self.g_lr, self.d_lr, self.augment_p or 0, *weights]
+        return super().moves or any(map(changes, values))
 
     @property
     def timed(self) -> bool:
         """True when something runs over `steps`."""
-        weights = [
-            v.get("weight", 0) if isinstance(v, dict) else v for v in self.penalties.values()
-        ]
-        values = [self.g_lr, self.d_lr, self.augment_p or 0, *weights]
-        falling = self.instance_noise > 0 or self.top_k < 1
-        return super().timed or falling or any(options.moving(v) for v in values)
+        return super().timed or self.instance_noise > 0 or self.top_k < 1
 
     def networks(self, shape: tuple[int, ...]) -> dict[str, nn.Module]:
         """See `networks`, the function."""
@@ -183,14 +193,12 @@ class Recipe(BaseRecipe):
             top_k=self.top_k,
             pool=self.pool,
             unroll=self.unroll,
-            horizon=self.steps,
             whole=whole,
         )
         game.schedules += [(schedule(self.betas[1]), put) for put in decays if put is not None]
-        for p, value in zip(chosen, self.penalties.values(), strict=True):
-            weight = value.get("weight", p.default) if isinstance(value, dict) else value
-            if options.moving(weight):
-                game.schedules.append((schedule(weight), p.weigh))
+        for p, given in zip(chosen, self.terms.values(), strict=True):
+            if changes(given.get("weight", 0)):
+                game.schedules.append((schedule(given["weight"]), p.weigh))
         if self.augment_p is not None and shown is not None:
             game.schedules.append((schedule(self.augment_p), shown.set_p))  # type: ignore
         return game
@@ -212,8 +220,9 @@ def networks(recipe: Recipe, shape: tuple[int, ...]) -> tuple[nn.Module, nn.Modu
             " network=mlp"
         )
     else:
-        side = shape[1] if shape[1] == shape[2] else tuple(shape[1:])
-        commons = [{"size": side, "channels": s[0]} for s in _seen(shape, recipe.pack)]
+        commons = [
+            {"size": compact(*shape[1:]), "channels": s[0]} for s in _seen(shape, recipe.pack)
+        ]
     sides = (module.Generator, recipe.generator), (module.Discriminator, recipe.discriminator)
     told: dict[str, Any] = {"classes": recipe.classes} if recipe.classes else {}
     if told and "classes" not in inspect.signature(module.Generator).parameters:
@@ -221,7 +230,8 @@ def networks(recipe: Recipe, shape: tuple[int, ...]) -> tuple[nn.Module, nn.Modu
     built = []
     for common, (maker, given) in zip(commons, sides, strict=True):
         make = partial(maker, **common, **told, **given)
-        if any(isinstance(v, int) and v > 512 for v in given.values()):
+        numbers = [n for v in given.values() for n in (v if isinstance(v, list | tuple) else [v])]
+        if any(isinstance(n, int) and n > 512 for n in numbers):
             building.modest(maker.__name__.lower(), make)
         built.append(make())
     return built[0], Packed(built[1], recipe.pack) if recipe.pack > 1 else built[1]
@@ -239,11 +249,9 @@ def penalties_of(recipe: Recipe) -> list[Penalty]:
         RecipeError: an unknown name or option.
     """
     made = []
-    for name, value in recipe.penalties.items():
-        given = dict(value) if isinstance(value, dict) else {"weight": value}
-        if "weight" in given:
-            given["weight"] = schedule(given["weight"]).start
-        made.append(penalty(name, **given))
+    for name, given in recipe.terms.items():
+        first = {"weight": schedule(given["weight"]).start} if "weight" in given else {}
+        made.append(penalty(name, **(given | first)))
     return made
 
 

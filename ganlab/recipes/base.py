@@ -16,17 +16,19 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError, mo
 from torch import nn
 
 from ganlab.data import toy
+from ganlab.data.sizes import LARGEST
 from ganlab.errors import RecipeError, unknown
 from ganlab.game import Game
 from ganlab.recipes import options
 from ganlab.recipes.bounds import Decay, not_bool, shown, tuples, within, words_of
+from ganlab.schedules import changes
 
 #: Fields that say how long and how loudly, not what: a run may be resumed with others.
 FREE = ("name", "about", "steps", "log_every", "sample_every", "checkpoint_every", "samples")
 Count = Annotated[int, within(1, 10**9)]
 Beta = Annotated[float, within(0, below=1)]
 Betas = Annotated[tuple[Beta, Decay], BeforeValidator(tuples)]
-Side = Annotated[int, within(1, 4096)]
+Side = Annotated[int, within(1, LARGEST)]
 Table = dict[str, Any]
 
 
@@ -47,11 +49,11 @@ class BaseRecipe(BaseModel):
 
     game: str = ""
     """which game this is"""
-    name: Annotated[str, options.says_name()] = ""
+    name: options.Name = ""
     """for people, and of the run's folder"""
     about: str = ""
     """for people"""
-    data: Annotated[str, options.says_text()] = "glyphs"
+    data: options.Text = "glyphs"
     """a picture set ('ganlab data' lists them), a folder or zip, or points such as ring8"""
     data_options: Table = {}
     """of the picture set, as data_options.characters=0123456789"""
@@ -128,7 +130,7 @@ class BaseRecipe(BaseModel):
         """What no field can see alone."""
         if self.points and self.data_options:
             raise RecipeError(f"data_options: '{self.data}' takes none; they are for picture sets")
-        options.data(self.data_options)
+        options.check_data(self.data_options)
         options.size(self.size)
         if self.batch % self.accumulate:
             raise RecipeError(f"batch {self.batch} does not split into {self.accumulate} parts")
@@ -145,9 +147,14 @@ class BaseRecipe(BaseModel):
         return options.size(self.size)
 
     @property
+    def moves(self) -> bool:
+        """True when a single value follows a schedule of its own."""
+        return changes(self.betas[1])
+
+    @property
     def timed(self) -> bool:
         """True when something runs over `steps`, so that the number of steps is part of it."""
-        return self.schedule != "constant" or options.moving(self.betas[1])
+        return self.schedule != "constant" or self.moves
 
     def identity(self) -> dict[str, Any]:
         """The fields that decide the result, flat: a checkpoint is resumed only if they agree."""
@@ -185,7 +192,7 @@ class BaseRecipe(BaseModel):
             raise RecipeError("game: " + unknown("game", str(game), cls.GAMES))
         return cls.GAMES[game](**values)
 
-    def with_(self, **changes: Any) -> Any:
+    def with_(self, **fields: Any) -> Any:
         """A copy with other fields; tables such as `generator` are merged in.
 
         With other data the options of the old set go.
@@ -193,11 +200,11 @@ class BaseRecipe(BaseModel):
         Raises:
             RecipeError: a field does not exist (the line suggests the nearest) or has a bad value.
         """
-        known_fields(type(self), changes)
+        known_fields(type(self), fields)
         values = {key: getattr(self, key) for key in type(self).model_fields}
-        if changes.get("data", self.data) != self.data:
+        if fields.get("data", self.data) != self.data:
             values["data_options"] = {}
-        for key, value in changes.items():
+        for key, value in fields.items():
             if key in self.TABLES and isinstance(value, dict):
                 merged = values[key] | value
                 value = {k: v for k, v in merged.items() if v is not None}

@@ -10,7 +10,6 @@ import math
 from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import (
-    AfterValidator,
     BeforeValidator,
     Field,
     TypeAdapter,
@@ -63,7 +62,9 @@ def scheduled(low: float, high: float = 1e12, open_low: bool = False) -> Any:
     span = f"above {low:g}" if open_low else f"from {low:g}"
     top = f" to {high:g}" if high < 1e12 else ""
     words = f"a number {span}{top}, or a schedule of such, like cosine:START:END"
-    return Annotated[float | str, BeforeValidator(inside), WithJsonSchema({"words": words})]
+    # For programs; `words` is what people are told.
+    schema = {"anyOf": [{"type": "number"}, {"type": "string"}], "words": words}
+    return Annotated[float | str, BeforeValidator(inside), WithJsonSchema(schema)]
 
 
 if TYPE_CHECKING:
@@ -95,17 +96,6 @@ def tuples(value: Any) -> Any:
     return tuple(value) if isinstance(value, list) else value
 
 
-def says(words: str, check: Any = None) -> Any:
-    """Marks a type with the words that describe it, and a further check that returns a bool."""
-
-    def held(value: Any) -> Any:
-        if check is not None and not check(value):
-            raise ValueError
-        return value
-
-    return AfterValidator(held), WithJsonSchema({"words": words})
-
-
 def words_of(annotation: Any) -> str:
     """What a type allows, for people."""
     return _words(TypeAdapter(annotation).json_schema())
@@ -125,7 +115,7 @@ def _words(schema: dict[str, Any]) -> str:
     if schema.get("type") == "array":
         if "prefixItems" in schema:
             return "(" + ", ".join(_words(part) for part in schema["prefixItems"]) + ")"
-        return "a list of " + _words(schema["items"]).replace("a ", "", 1)
+        return "a list of " + _words(schema["items"]).replace("a whole number", "whole numbers")
     if schema.get("type") in ("integer", "number"):
         kind = "a whole number" if schema["type"] == "integer" else "a number"
         low = f" from {schema['minimum']:g}" if "minimum" in schema else ""

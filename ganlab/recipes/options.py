@@ -11,9 +11,9 @@ import typing
 from collections.abc import Callable
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, StringConstraints
+from pydantic import BeforeValidator, Field, StringConstraints, WithJsonSchema
 
-from ganlab import losses, schedules
+from ganlab import losses
 from ganlab.data.sizes import as_size, compact
 from ganlab.errors import DataError, RecipeError, unknown
 from ganlab.recipes.bounds import checked, lists, number, scheduled, whole
@@ -24,7 +24,17 @@ Strict = {
     bool: Annotated[bool, Field(strict=True)],
     str: Annotated[str, Field(strict=True)],
 }
-Text = Annotated[str, StringConstraints(strict=True, min_length=1, max_length=4096)]
+Text = Annotated[
+    str,
+    StringConstraints(strict=True, min_length=1, max_length=4096),
+    WithJsonSchema({"type": "string", "words": "text of 1 to 4,096 characters"}),
+]
+#: A recipe's name is also that of a folder.
+Name = Annotated[
+    str,
+    StringConstraints(pattern=r"^[\w .+-]*$", max_length=100),
+    WithJsonSchema({"type": "string", "words": "text of letters, digits, spaces and . + - _"}),
+]
 Texts = Annotated[Text | list[Text], BeforeValidator(lists)]
 
 
@@ -110,9 +120,9 @@ def parameters(maker: Callable[..., Any]) -> dict[str, Any]:
 
 
 def check(
-    field: str, maker: Callable[..., Any], given: Any, known: dict[str, Any], of: str
-) -> dict[str, Any]:
-    """Options `given` to a maker, each within its bounds.
+    field: str, maker: Callable[..., Any], given: dict[str, Any], known: dict[str, Any], of: str
+) -> None:
+    """Refuse options `given` to a maker that it does not take, or that are out of bounds.
 
     Args:
         field: of the recipe, for the line.
@@ -123,14 +133,11 @@ def check(
     Raises:
         RecipeError: one line: field and option, what was given, what is allowed.
     """
-    table(field, given)
     takes = parameters(maker)
-    out = {}
     for name, value in given.items():
         if name not in takes:
             raise RecipeError(f"{field}.{name}: " + unknown(f"option of {of}", str(name), takes))
-        out[name] = checked(f"{field}.{name}", bound(name, takes[name], known), value)
-    return out
+        checked(f"{field}.{name}", bound(name, takes[name], known), value)
 
 
 def bound(name: str, annotation: Any, known: dict[str, Any]) -> Any:
@@ -145,27 +152,18 @@ def bound(name: str, annotation: Any, known: dict[str, Any]) -> Any:
     return Strict.get(annotation, annotation if isinstance(annotation, type) else Any)
 
 
-def table(field: str, given: Any) -> dict[str, Any]:
-    """`given`, unless it is no table of options."""
-    if not isinstance(given, dict):
-        raise RecipeError(f"{field}: takes options, as {field}.NAME=VALUE, not {given!r}")
-    return given
-
-
-def data(given: Any) -> dict[str, Any]:
-    """Options of a picture set within their bounds."""
-    table("data_options", given)
-    for name in given:
+def check_data(given: dict[str, Any]) -> None:
+    """Refuse options of a picture set that are none, or out of bounds."""
+    for name, value in given.items():
         if name in ("size", "channels"):
-            raise RecipeError(f"data_options.{name}: is a field of its own: {name}={given[name]}")
+            raise RecipeError(f"data_options.{name}: is a field of its own: {name}={value}")
         if name not in DATA:
             raise RecipeError(f"data_options.{name}: " + unknown("option", str(name), DATA))
-    return {k: checked(f"data_options.{k}", DATA[k], v) for k, v in given.items()}
+        checked(f"data_options.{name}", DATA[name], value)
 
 
-def objective(name: str, given: Any) -> dict[str, Any]:
-    """Options of an objective, tried out: it says itself what it refuses."""
-    table("objective_options", given)
+def check_objective(name: str, given: dict[str, Any]) -> None:
+    """Refuse an objective's name or options; they are tried out, it says itself what it takes."""
     if name not in losses.objectives():
         raise RecipeError("objective: " + unknown("objective", name, losses.objectives()))
     for key, value in given.items():
@@ -173,17 +171,6 @@ def objective(name: str, given: Any) -> dict[str, Any]:
             bounds = OBJECTIVE.get(key, number(-1e6, 1e6))
             checked(f"objective_options.{key}", bounds, value)
     losses.objective(name, **given)
-    return dict(given)
-
-
-def says_name() -> Any:
-    """A recipe's name: also that of a folder."""
-    return StringConstraints(pattern=r"^[\w .+-]*$", max_length=100)
-
-
-def says_text() -> Any:
-    """Text that says something."""
-    return StringConstraints(min_length=1, max_length=4096)
 
 
 def size(value: int | str | None) -> int | tuple[int, int] | None:
@@ -198,8 +185,3 @@ def size(value: int | str | None) -> int | tuple[int, int] | None:
         return compact(*as_size(value))
     except DataError as error:
         raise RecipeError(str(error)) from error
-
-
-def moving(value: float | str) -> bool:
-    """Whether a field's value changes during the training."""
-    return schedules.changes(value)

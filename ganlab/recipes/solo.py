@@ -14,7 +14,7 @@ from ganlab.models.encoder import VAE, Encoder
 from ganlab.recipes import building, options
 from ganlab.recipes.base import BaseRecipe, Table
 from ganlab.recipes.bounds import Rate, within
-from ganlab.schedules import schedule
+from ganlab.schedules import changes, schedule
 
 
 class SoloRecipe(BaseRecipe):
@@ -53,9 +53,9 @@ class SoloRecipe(BaseRecipe):
         return self
 
     @property
-    def timed(self) -> bool:
-        """True when something runs over `steps`."""
-        return super().timed or options.moving(self.lr)
+    def moves(self) -> bool:
+        """True when a single value follows a schedule of its own."""
+        return super().moves or changes(self.lr)
 
     def networks(self, shape: tuple[int, ...]) -> dict[str, nn.Module]:
         """The player's network."""

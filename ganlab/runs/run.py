@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from ganlab.errors import CheckpointError, DataError
 from ganlab.metrics import obeyed, recognised, score
 from ganlab.models import drawn
 from ganlab.recipes import BaseRecipe, source
-from ganlab.runs.stored import read_generator
+from ganlab.runs.stored import filled
 from ganlab.training import read_log, write_samples
 
 
@@ -64,6 +65,11 @@ class Run:
         """The scores of the last evaluation; empty if there was none."""
         return read_json(self.folder / "scores.json")
 
+    @cached_property
+    def _kept(self) -> dict[str, nn.Module]:
+        """The networks that the run keeps, by name, until `product` fills one with its weights."""
+        return self.recipe.products(tuple(self.about["shape"]))
+
     def product(self, name: str) -> nn.Module:
         """A trained network by name (its running average, where kept), in eval mode on the CPU.
 
@@ -71,12 +77,10 @@ class Run:
             CheckpointError: this game keeps none of that name, or nothing has been saved yet.
         """
         if name not in self._products:
-            shape = tuple(self.about["shape"])
-            kept = self.recipe.products(shape)
-            if name not in kept:
+            if name not in self._kept:
                 raise CheckpointError(
                     f"{self.folder} holds no {name}: a {self.recipe.game} run of"
-                    f" '{self.recipe.name}' keeps {', '.join(kept)}"
+                    f" '{self.recipe.name}' keeps {', '.join(self._kept)}"
                 )
             path = self.folder / f"{name}.safetensors"
             if not path.is_file():
@@ -84,7 +88,7 @@ class Run:
                     f"{self.folder} has no {name} yet: let the run reach its end, or continue"
                     " it with --resume"
                 )
-            self._products[name] = read_generator(path, self.recipe, shape, name)
+            self._products[name] = filled(self._kept[name], path)
         return self._products[name]
 
     def generator(self) -> nn.Module:
@@ -111,7 +115,7 @@ class Run:
     @property
     def draws(self) -> bool:
         """Whether the run keeps a generator, so that there is something to sample."""
-        return "generator" in self.recipe.products(tuple(self.about["shape"]))
+        return "generator" in self._kept
 
     def in_turn(self, n: int) -> Tensor | None:
         """(n,) labels of all classes in turn; None of a generator without classes."""
@@ -150,11 +154,10 @@ class Run:
             data: the data set if it is loaded already.
         """
         data = data if data is not None else source(self.recipe)
-        kept = self.recipe.products(tuple(self.about["shape"]))
-        if not self.draws and "classifier" not in kept:
+        if not self.draws and "classifier" not in self._kept:
             raise DataError(
-                f"{self.folder} keeps {', '.join(kept)}, neither a generator nor a classifier:"
-                " there is nothing to score"
+                f"{self.folder} keeps {', '.join(self._kept)}, neither a generator nor a"
+                " classifier: there is nothing to score"
             )
         if not self.draws:
             scores = recognised(self.product("classifier"), self._unseen(data), n)

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 
 from ganlab import ranks
+from ganlab.data.own import distribution, own
 from ganlab.errors import CheckpointError, DataError, GanlabError
 from ganlab.recipes import BaseRecipe, build, recipe, source
 from ganlab.runs.run import Run, write, write_json
@@ -117,17 +118,15 @@ def train(
 
 def chosen(plan: Any, data: Any) -> tuple[Any, Any]:
     """The recipe and the loaded data (or None) of what `train` was given."""
-    if data is None or (hasattr(data, "sample") and hasattr(data, "dim")):
-        return plan, data
+    if data is None:
+        return plan, None
     if isinstance(data, str | Path):
         return plan.with_(data=str(data)), None
-    if plan.points:
+    if plan.points and not distribution(data):
         raise DataError(
             f"data: {type(data).__name__} is no distribution of points, which '{plan.data}' is:"
             " take a recipe of pictures"
         )
-    from ganlab.data.own import own
-
     return plan, own(data, size=plan.side, channels=plan.channels)
 
 

@@ -35,7 +35,7 @@ def save_generator(
 def read_generator(
     path: Path, plan: BaseRecipe, shape: tuple[int, ...], name: str = "generator"
 ) -> nn.Module:
-    """A network of a run with the weights that `save_generator` wrote, as in `Run.product`.
+    """A network of a run with the weights that `save_generator` wrote.
 
     Args:
         path: of the file.
@@ -43,9 +43,13 @@ def read_generator(
         shape: (C, H, W) of the pictures, or (d,) of the points.
         name: of the network among what the game keeps (`BaseRecipe.products`).
     """
+    return filled(plan.products(shape)[name], path)
+
+
+def filled(network: nn.Module, path: Path) -> nn.Module:
+    """The network with the weights of a file, in eval mode and without gradients."""
     from safetensors.torch import load_file
 
-    network = plan.products(shape)[name]
     state = load_file(path)
     network.load_state_dict(
         {k: v.float() if v.is_floating_point() else v for k, v in state.items()}

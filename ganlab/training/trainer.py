@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from ganlab import progress, ranks
-from ganlab.data.stream import Stream
+from ganlab.data.stream import Endless
 from ganlab.errors import CheckpointError, NonFiniteLoss
 from ganlab.game.base import Game
 from ganlab.training import checkpoint, memory
@@ -65,7 +65,7 @@ class Trainer:
             self._callbacks.insert(0, JsonLines(self.folder / "log.jsonl"))
 
     def fit(
-        self, game: Game, stream: Stream, steps: int, resume: bool = False
+        self, game: Game, stream: Endless, steps: int, resume: bool = False
     ) -> list[dict[str, Any]]:
         """Play until `steps` rounds have been played.
 
@@ -185,7 +185,7 @@ class Trainer:
         for callback in self._hear:
             callback.on_sample(self, path)
 
-    def _ideal(self, game: Game, stream: Stream) -> float | None:
+    def _ideal(self, game: Game, stream: Endless) -> float | None:
         """Seconds of an ideal round, from a batch that the stream will give again."""
         before = stream.state_dict()
         batch = next(stream)
@@ -215,7 +215,7 @@ class Trainer:
             self.last_checkpoint = checkpoint.save(self.state_dict(), folder, self.step)
         ranks.barrier()
 
-    def _resume(self, game: Game, stream: Stream) -> None:
+    def _resume(self, game: Game, stream: Endless) -> None:
         assert self.folder is not None
         path = checkpoint.latest(self.folder / "checkpoints")
         if path is None:
