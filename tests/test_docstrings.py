@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import docutils.core
 import plain_docstrings
 import pytest
@@ -28,3 +30,21 @@ def html(text: str) -> str:
 )
 def test_plain_text_is_shown_as_written(text: str, shown: str) -> None:
     assert shown in html(text)
+
+
+def test_fields_of_recipes_are_shown_with_types_that_people_read():
+    # In a process of its own: the recipes of this one keep their bounds.
+    import subprocess
+    import sys
+
+    code = (
+        "import sys; sys.path.insert(0, 'book/tools'); import plain_docstrings as p;"
+        "from ganlab.recipes import BaseRecipe; p.plain_fields(BaseRecipe);"
+        "print(BaseRecipe.__annotations__['batch'], BaseRecipe.__annotations__['betas'],"
+        " BaseRecipe.__annotations__['size'] == (int | str | None))"
+    )
+    root = Path(__file__).resolve().parents[1]
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=root, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == ("<class 'int'> tuple[float, float | str] True")

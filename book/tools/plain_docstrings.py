@@ -8,6 +8,7 @@ and an indented block after a line that ends with a colon becomes a code block.
 from __future__ import annotations
 
 import re
+import typing
 
 _SECTION = re.compile(
     r"^(Args|Arguments|Attributes|Example|Examples|Note|Notes|Raises|References|Returns|Return|"
@@ -56,11 +57,49 @@ def plain(lines: list[str]) -> list[str]:
     return out
 
 
+#: Stands for a colon while Napoleon reads the words of an attribute: it would take what comes
+#: before one for a type.
+_COLON = "\N{RATIO}"
+
+
 def _process(app, what, name, obj, options, lines) -> None:
     lines[:] = plain(lines)
+    if what == "attribute":
+        lines[:] = [line.replace(":", _COLON) for line in lines]
+
+
+def _colons(app, what, name, obj, options, lines) -> None:
+    if what == "attribute":
+        lines[:] = [line.replace(_COLON, ":") for line in lines]
+
+
+def plain_fields(model: type) -> None:
+    """Leave a recipe's fields their types without bounds: people read those in the words below."""
+    hints = typing.get_type_hints(model)
+    model.__annotations__ = {name: hints[name] for name in vars(model).get("__annotations__", {})}
+
+
+def _fields(app) -> None:
+    from ganlab.recipes import BaseRecipe
+
+    for model in (BaseRecipe, *BaseRecipe.GAMES.values()):
+        plain_fields(model)
+
+
+def _signature(app, what, name, obj, options, signature, returns) -> tuple[str, None] | None:
+    """A recipe takes its fields by name; each stands below with its type."""
+    return ("(name, **fields)", None) if hasattr(obj, "model_fields") else None
+
+
+def _skip(app, what, name, obj, skip, options) -> bool | None:
+    return True if name == "model_config" else None
 
 
 def setup(app) -> dict[str, bool]:
     """Register with Sphinx, ahead of Napoleon."""
+    app.connect("builder-inited", _fields)
+    app.connect("autodoc-process-signature", _signature)
+    app.connect("autodoc-skip-member", _skip)
     app.connect("autodoc-process-docstring", _process, priority=100)
+    app.connect("autodoc-process-docstring", _colons, priority=900)
     return {"parallel_read_safe": True}
