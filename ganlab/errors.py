@@ -26,6 +26,22 @@ class NonFiniteLoss(GanlabError, ArithmeticError):
     """A loss became infinite or not a number; training has stopped."""
 
 
+class FileError(GanlabError, OSError):
+    """A file or folder that cannot be read or written; the text names it and says why."""
+
+    def __str__(self) -> str:
+        return str(self.args[0]) if self.args else ""
+
+
+def one_line(text: object) -> str:
+    """A text as one line that any terminal may show: what would move the cursor is escaped.
+
+    >>> print(one_line("a\\nb\\x1b[31m"))
+    a\\nb\\x1b[31m
+    """
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in str(text).strip())
+
+
 def unknown(kind: str, name: str, known: Iterable[str]) -> str:
     """One line for a name that does not exist: the nearest one that does, or all of them.
 
