@@ -1,5 +1,6 @@
 # Everything a reader or a contributor types. `make` alone explains the targets.
-# Needs Python 3.11.5 or newer and make; the rest is installed into $(VENV) once.
+# Needs Python 3.11.5 or newer and make; the rest is installed into $(VENV) once. The folder of the
+# checkout may have spaces in its name; $(VENV), which is a target, may not.
 
 PYTHON ?= python3
 VENV ?= .venv
@@ -24,18 +25,19 @@ export GANLAB_DATA := $(or $(shell cd "$(GANLAB_DATA)" 2>/dev/null && pwd),$(GAN
 endif
 
 # No test touches the network: pip finds no index, data sets are local files or drawn glyphs.
-TEST_ENV := PIP_NO_INDEX=1 GANLAB_OFFLINE=$(OFFLINE) GANLAB_PROFILE=$(TEST_PROFILE) OMP_NUM_THREADS=1
+TEST_ENV := PIP_NO_INDEX=1 GANLAB_OFFLINE="$(OFFLINE)" GANLAB_PROFILE="$(TEST_PROFILE)" OMP_NUM_THREADS=1
 
 .DEFAULT_GOAL := help
 .PHONY: help book test lint types unit notebooks guard lab execute bench classroom address results \
-	site-test setup clean distclean
+	site-test release setup clean distclean
 
-help: ## Show this text
+help:
 	@echo "GANs that run: a course you can read, run and test."
 	@echo
 	@echo "  make book       build the site (sets everything up on the first call)"
 	@echo "  make lab        open the chapters in JupyterLab"
-	@echo "  make test       style, types, unit tests, and every notebook at quick profile"
+	@echo "  make test       style, types, unit tests, and every notebook at quick profile;"
+	@echo "                  one of them: make lint, types, unit, notebooks"
 	@echo
 	@echo "  make execute    run the notebooks in place and stamp them"
 	@echo "                  PROFILE=quick|standard|full  NOTEBOOKS=\"book/03_first_gan.ipynb\""
@@ -44,7 +46,9 @@ help: ## Show this text
 	@echo "  make site-test  open every built page in headless Chromium"
 	@echo "  make results    write book/all_results.md from book/results"
 	@echo "  make address    write [tool.ganlab] of pyproject.toml into links and badges"
-	@echo "  make setup      only install, into $(VENV)"
+	@echo "  make release    write wheel, sdist, bill of materials and checksums to dist"
+	@echo "  make setup      only install, into $(VENV) (7 GB; 2 GB with PyTorch for the CPU only:"
+	@echo "                  PIP_OPTIONS=\"--extra-index-url https://download.pytorch.org/whl/cpu\")"
 	@echo "  make clean      remove what was built; 'make distclean' removes $(VENV) too"
 	@echo
 	@echo "Real pictures: set GANLAB_DATA to a folder of data sets, or let the notebooks download"
@@ -56,29 +60,29 @@ help: ## Show this text
 setup: $(READY)
 
 $(READY): pyproject.toml
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11, 5))' || \
+	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11, 5))' || \
 		{ echo "This course needs Python 3.11.5 or newer; name one: make PYTHON=python3.12"; exit 2; }
-	@test -x $(PY) || $(PYTHON) -m venv $(VENV) || \
+	@test -x "$(PY)" || "$(PYTHON)" -m venv "$(VENV)" || \
 		{ echo "No venv module: on Debian or Ubuntu, apt install python3-venv"; exit 2; }
 	@echo "Installing into $(VENV) (once, a few minutes)"
-	@$(PY) -m pip install -q $(PIP_OPTIONS) "setuptools>=77.0.3" wheel
-	@$(PY) -m pip install -q $(PIP_OPTIONS) --no-build-isolation -e ".[book,test]"
-	@touch $@
+	@"$(PY)" -m pip install -q $(PIP_OPTIONS) "setuptools>=77.0.3" wheel
+	@"$(PY)" -m pip install -q $(PIP_OPTIONS) --no-build-isolation -e ".[book,test]"
+	@touch "$@"
 
 # ---- the site ----
 
 book: $(READY)
-	@rm -rf $(SITE)
-	$(BIN)/jupyter-book build . -n -W --keep-going -q
+	@rm -rf "$(SITE)"
+	"$(BIN)"/jupyter-book build . -n -W --keep-going -q
 	@echo
 	@echo "BOOK BUILT. Open $(CURDIR)/$(SITE)/index.html"
 
 site-test: $(READY)
-	@test -f $(SITE)/index.html || { echo "No site yet: make book"; exit 2; }
+	@test -f "$(SITE)"/index.html || { echo "No site yet: make book"; exit 2; }
 	@if command -v npm >/dev/null && ! test -d tests/browser/node_modules; then \
 		npm ci --prefix tests/browser --no-audit --no-fund --silent || \
 		echo "npm could not install playwright-core: the browser tests will be skipped"; fi
-	$(PY) -m pytest tests/test_site.py -rs
+	"$(PY)" -m pytest tests/test_site.py -rs
 
 # ---- tests ----
 
@@ -87,53 +91,56 @@ test: lint types unit notebooks
 	@echo "ALL TESTS PASSED"
 
 lint: $(READY)
-	@$(BIN)/ruff check .
-	@$(BIN)/ruff format --check .
+	@"$(BIN)"/ruff check .
+	@"$(BIN)"/ruff format --check .
 
 types: $(READY)
-	@$(BIN)/mypy
-	@MYPYPATH=benchmarks:book/tools $(BIN)/mypy ganlab benchmarks/*.py book/tools/*.py \
+	@"$(BIN)"/mypy
+	@MYPYPATH=benchmarks:book/tools "$(BIN)"/mypy ganlab benchmarks/*.py book/tools/*.py \
 		$(addprefix --disable-error-code=,$(LOOSE))
 
 unit: $(READY) guard
-	@$(TEST_ENV) $(PY) -m pytest tests -n $(WORKERS) --ignore=tests/test_site.py
+	@$(TEST_ENV) "$(PY)" -m pytest tests -n "$(WORKERS)" --ignore=tests/test_site.py
 
 notebooks: $(READY) guard
-	@$(TEST_ENV) $(PY) -m pytest --nbval-lax --nbval-current-env --nbval-cell-timeout=$(CELL_TIMEOUT) \
-		--nbval-sanitize-with=tests/nbval.cfg -n $(WORKERS) --dist loadscope \
+	@$(TEST_ENV) "$(PY)" -m pytest --nbval-lax --nbval-current-env --nbval-cell-timeout="$(CELL_TIMEOUT)" \
+		--nbval-sanitize-with=tests/nbval.cfg -n "$(WORKERS)" --dist loadscope \
 		--ignore=book/_build book/
 
 # The notebooks must test this checkout, not a published ganlab.
 guard: $(READY)
-	@cd book && $(abspath $(PY)) -c 'import ganlab, pathlib, sys; \
+	@cd book && "$(abspath $(PY))" -c 'import ganlab, pathlib, sys; \
 	here = pathlib.Path(ganlab.__file__).resolve().parents[1]; \
 	sys.exit(here != pathlib.Path.cwd().parent and f"{here} is tested, not this checkout")'
 
 # ---- the rest ----
 
 lab: $(READY)
-	$(PY) -m jupyter lab --notebook-dir=book
+	"$(PY)" -m jupyter lab --notebook-dir=book
 
 execute: $(READY)
-	$(PY) book/tools/execute.py --profile $(PROFILE) $(NOTEBOOKS)
+	"$(PY)" book/tools/execute.py --profile "$(PROFILE)" $(NOTEBOOKS)
 
 bench: $(READY)
-	$(PY) benchmarks/throughput.py $(ARGS)
+	"$(PY)" benchmarks/throughput.py $(ARGS)
 
 classroom: $(READY)
-	$(PY) book/tools/variants.py build/classroom
+	"$(PY)" book/tools/variants.py build/classroom
 
 address: $(READY)
-	$(PY) book/tools/address.py
+	"$(PY)" book/tools/address.py
 	@# The branch stands in the first cell by itself, where no pattern finds it.
-	$(PY) book/tools/first_cell.py book/*.ipynb
+	"$(PY)" book/tools/first_cell.py book/*.ipynb
 
 results: $(READY)
-	$(PY) book/tools/results_page.py
+	"$(PY)" book/tools/results_page.py
+
+release: $(READY)
+	"$(PY)" book/tools/release.py dist
 
 clean:
 	rm -rf _build book/_build build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache
 	find . -name __pycache__ -not -path './$(VENV)/*' -prune -exec rm -rf {} +
 
 distclean: clean
-	rm -rf $(VENV)
+	rm -rf "$(VENV)"

@@ -71,11 +71,11 @@ class Clock:
 def commit() -> str:
     """Of the checkout, or what `pack_gpu.py` noted: where a copy lies there is no history."""
     done = subprocess.run(["git", "describe", "--always", "--dirty"], cwd=ROOT, check=False,
-                          capture_output=True, text=True)  # fmt: skip
+                          capture_output=True, text=True, encoding="utf-8")  # fmt: skip
     found = done.stdout.strip()
     noted = Path(os.environ.get("GANLAB_DATA", ".")) / "commit.txt"
     if not found and noted.is_file():
-        found = noted.read_text().strip()
+        found = noted.read_text(encoding="utf-8").strip()
     return found or "unknown"
 
 
@@ -102,7 +102,7 @@ def write(path: Path, values: Mapping[str, Any]) -> None:
     """Write a JSON file whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.partial")
-    partial.write_text(json.dumps(values, indent=1, ensure_ascii=False) + "\n")
+    partial.write_text(json.dumps(values, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     os.replace(partial, path)
 
 
@@ -129,7 +129,7 @@ class Store:
         self.result: dict[str, Any] = {"part": part, **meta, "items": {}}
         for folder in () if fresh else (out, work):
             for path in sorted(folder.glob(f"gpu-{part}-*-{slug}{tiny}.json")):
-                found = json.loads(path.read_text())
+                found = json.loads(path.read_text(encoding="utf-8"))
                 if all(found.get(key) == meta[key] for key in SAME):
                     self.result, name = found, path.name
         self.paths = [work / name, out / name]

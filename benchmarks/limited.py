@@ -168,7 +168,9 @@ def main() -> None:
                 "pictures": args.pictures, "images": args.images, "by_heart": by_heart,
                 "settings": SETTINGS, "rows": {k: r for k, r in rows.items() if r},
             }  # fmt: skip
-            (folder / "results.json").write_text(json.dumps(stored, ensure_ascii=False) + "\n")
+            (folder / "results.json").write_text(
+                json.dumps(stored, ensure_ascii=False) + "\n", encoding="utf-8"
+            )
 
 
 if __name__ == "__main__":

@@ -70,8 +70,8 @@ def high_water(reset: bool = False) -> float | None:
     """Most memory in MB that this process has held, since the last reset."""
     try:
         if reset:
-            Path("/proc/self/clear_refs").write_text("5")
-        lines = Path("/proc/self/status").read_text().splitlines()
+            Path("/proc/self/clear_refs").write_text("5", encoding="utf-8")
+        lines = Path("/proc/self/status").read_text(encoding="utf-8").splitlines()
     except OSError:
         return None
     return next((int(line.split()[1]) / 1024 for line in lines if line.startswith("VmHWM")), None)
@@ -113,19 +113,23 @@ def prepare() -> Path:
     python = VENV / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
     done = VENV / ".ready"
     wanted = json.dumps([PINS, NEEDS, sys.version])
-    if done.is_file() and done.read_text() == wanted:
+    if done.is_file() and done.read_text(encoding="utf-8") == wanted:
         return python
     print(f"Installing {', '.join(PINS)} into {VENV.relative_to(ROOT)} (once)", flush=True)
     venv.create(VENV, with_pip=True, clear=True)
     tell = "import site; print(site.getsitepackages()[0])"
-    place = subprocess.run([python, "-c", tell], capture_output=True, text=True, check=True)
+    place = subprocess.run(
+        [python, "-c", tell], capture_output=True, text=True, check=True, encoding="utf-8"
+    )
     shared = {str(Path(p)) for p in sys.path if Path(p).name in ("site-packages", "dist-packages")}
-    Path(place.stdout.strip(), "shared.pth").write_text("\n".join(sorted(shared)) + "\n")
+    Path(place.stdout.strip(), "shared.pth").write_text(
+        "\n".join(sorted(shared)) + "\n", encoding="utf-8"
+    )
     pip = [str(python), "-m", "pip", "install", "-q", "--disable-pip-version-check"]
     subprocess.run([*pip, *NEEDS], check=True)
     # Without their own wishes: one of them asks for a torch that is here already.
     subprocess.run([*pip, "--no-deps", *(f"{k}=={v}" for k, v in PINS.items())], check=True)
-    done.write_text(wanted)
+    done.write_text(wanted, encoding="utf-8")
     return python
 
 
@@ -135,7 +139,7 @@ def one(python: Path, case: str, library: str, args: argparse.Namespace) -> dict
     threads = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), count)
     env = os.environ | threads | {"PYTHONPATH": str(ROOT), "PYTHONWARNINGS": "ignore"}
     command = [str(python), __file__, "--one", case, library, "--repeats", str(args.repeats)]
-    done = subprocess.run(command, env=env, capture_output=True, text=True)
+    done = subprocess.run(command, env=env, capture_output=True, text=True, encoding="utf-8")
     if done.returncode:
         return {"error": (done.stderr.strip().splitlines() or ["died"])[-1]}
     return json.loads(done.stdout.splitlines()[-1])
@@ -179,7 +183,7 @@ def main() -> None:
         stored = sorted(args.out.glob("metrics-*.json"))
         if not stored:
             parser.error(f"no result in {args.out}: run without --show first")
-        show(json.loads(stored[-1].read_text()))
+        show(json.loads(stored[-1].read_text(encoding="utf-8")))
         return
     cases = [c for c in CASES if not args.case or any(c.startswith(a) for a in args.case)]
     if not cases:
@@ -196,7 +200,7 @@ def main() -> None:
     args.out.mkdir(parents=True, exist_ok=True)
     path = args.out / f"metrics-{report['date']}-cpu-{args.threads}-threads.json"
     if path.is_file():  # of today: cases that are not run again stay
-        report["cases"] = json.loads(path.read_text())["cases"]
+        report["cases"] = json.loads(path.read_text(encoding="utf-8"))["cases"]
     for case in cases:
         (n, d), libraries = CASES[case]
         rows = {}
@@ -205,7 +209,7 @@ def main() -> None:
             print(f"{case:15} {library:15} {rows[library]}", flush=True)
         report["cases"][case] = {"samples": n, "dims": d, "libraries": rows}
         report["cases"] = {c: report["cases"][c] for c in CASES if c in report["cases"]}
-        path.write_text(json.dumps(report, indent=2) + "\n")
+        path.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
     print()
     show(report)
     print(f"\nwritten to {path}")
@@ -214,7 +218,7 @@ def main() -> None:
 def processor() -> str:
     """The name of the processor, where the system tells it."""
     try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     except OSError:
         return platform.processor() or platform.machine()
     names = (line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))

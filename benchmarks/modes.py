@@ -187,7 +187,7 @@ def points(args: argparse.Namespace) -> None:
             "seeds": [BASE.seed + i for i in range(args.seeds)],
             "steps": steps,
         }
-        stored = json.loads(path.read_text()) if path.exists() else {}
+        stored = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
         rows = stored.get("rows", {})
         if any(stored.get(key) != value for key, value in head.items()):
             rows = {}  # another base recipe: nothing of it may stand beside the new rows
@@ -214,7 +214,9 @@ def points(args: argparse.Namespace) -> None:
                 "rows": rows,
             }
             partial = path.with_suffix(".partial")
-            partial.write_text(json.dumps(result, ensure_ascii=False, indent=1) + "\n")
+            partial.write_text(
+                json.dumps(result, ensure_ascii=False, indent=1) + "\n", encoding="utf-8"
+            )
             partial.replace(path)
             print(line(name, rows[name], many.total), flush=True)
 
@@ -236,7 +238,7 @@ def line(name: str, row: dict[str, Any], total: int) -> str:
 def show(args: argparse.Namespace) -> None:
     """Print what is stored."""
     for path in sorted(RESULTS.glob("*.json")):
-        result = json.loads(path.read_text())
+        result = json.loads(path.read_text(encoding="utf-8"))
         print(f"{result['data']}: {len(result['seeds'])} seeds, {result['steps']} steps,"
               f" {result['minutes']} min, {result['date']}, {result['commit']}")  # fmt: skip
         for name, row in result["rows"].items():

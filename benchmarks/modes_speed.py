@@ -111,5 +111,5 @@ def speed(base: Recipe, args: argparse.Namespace) -> None:
                   "ganlab": ganlab.__version__, "device": "cpu", "threads": threads, "threads_in_turn": 1,  # noqa: E501
                   "rows": rows}  # fmt: skip
         path = RESULTS / f"ensemble-{date}-cpu-{threads}-threads.json"
-        path.write_text(json.dumps(result, indent=1) + "\n")
+        path.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
         print(path.relative_to(RESULTS.parents[1]))

@@ -133,7 +133,7 @@ def train(plan: Recipe, data: Any, judge: StackJudge, device: str | None) -> dic
     row |= {"recipe": json.loads(plan.to_json())}
     stored = where / "row.json"
     if stored.exists():
-        return json.loads(stored.read_text())
+        return json.loads(stored.read_text(encoding="utf-8"))
     started = (where / "recipe.json").exists()
     try:
         run = runs.train(plan, where, resume=started, device=device, data=data, callbacks=[curve])
@@ -154,14 +154,14 @@ def train(plan: Recipe, data: Any, judge: StackJudge, device: str | None) -> dic
         plots.save_grid(run.sample(48, seed=0), where / "grid.png", columns=12)
     row |= {"date": time.strftime("%Y-%m-%d"), "commit": commit()}
     where.mkdir(parents=True, exist_ok=True)
-    stored.write_text(json.dumps(row) + "\n")
+    stored.write_text(json.dumps(row) + "\n", encoding="utf-8")
     return row
 
 
 def store(rows: dict[str, list[dict[str, Any]]], folder: Path, about: dict[str, Any]) -> None:
     """Merge rows into the stored result; a row of the same setting and seed is replaced."""
     path = folder / "results.json"
-    old = json.loads(path.read_text())["rows"] if path.exists() else {}
+    old = json.loads(path.read_text(encoding="utf-8"))["rows"] if path.exists() else {}
     merged: dict[str, list[dict[str, Any]]] = {}
     for label in sorted(old | rows, key=[*plans(1000), *old].index):
         both = {row["seed"]: row for row in [*old.get(label, []), *rows.get(label, [])]}
@@ -176,7 +176,9 @@ def store(rows: dict[str, list[dict[str, Any]]], folder: Path, about: dict[str, 
     }
     folder.mkdir(parents=True, exist_ok=True)
     partial = path.with_suffix(".partial")
-    partial.write_text(json.dumps(about | {"rows": merged}, ensure_ascii=False) + "\n")
+    partial.write_text(
+        json.dumps(about | {"rows": merged}, ensure_ascii=False) + "\n", encoding="utf-8"
+    )
     partial.replace(path)
     for label, group in rows.items():
         grid = folder_of(Recipe.from_json(json.dumps(group[0]["recipe"]))) / "grid.png"

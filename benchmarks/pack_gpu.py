@@ -84,7 +84,9 @@ def wheels(to: Path, pythons: list[str]) -> None:
         command = [sys.executable, "-m", "pip", "download", "-q", "--no-deps",
                    "--only-binary=:all:", "--python-version", version, "--implementation", "cp",
                    *platforms, "-d", str(to), *wanted]  # fmt: skip
-        done = subprocess.run(command, check=False, capture_output=True, text=True)
+        done = subprocess.run(
+            command, check=False, capture_output=True, text=True, encoding="utf-8"
+        )
         if done.returncode:
             raise SystemExit(
                 f"pip has no wheels for Python {version}: {done.stderr.strip().splitlines()[-1]}"
@@ -124,8 +126,8 @@ def pack(
         (out / "wheels").mkdir(exist_ok=True)
         wheels(out / "wheels", pythons)
     done = subprocess.run(["git", "describe", "--always", "--dirty"], cwd=ROOT, check=False,
-                          capture_output=True, text=True)  # fmt: skip
-    (out / "commit.txt").write_text(done.stdout.strip() + "\n")
+                          capture_output=True, text=True, encoding="utf-8")  # fmt: skip
+    (out / "commit.txt").write_text(done.stdout.strip() + "\n", encoding="utf-8")
     sizes = size(out)
     total = sum(sizes.values())
     for name, count in sizes.items():

@@ -48,7 +48,7 @@ CURVES = ("step", "d_loss", "g_loss", "d_real", "d_fake", "images_per_second", "
 def commit() -> str:
     """The commit that the code is at, with a mark when it has been changed since."""
     done = subprocess.run(["git", "describe", "--always", "--dirty"], cwd=ROOT, check=False,
-                          capture_output=True, text=True)  # fmt: skip
+                          capture_output=True, text=True, encoding="utf-8")  # fmt: skip
     return done.stdout.strip() or "unknown"
 
 
@@ -113,7 +113,9 @@ def progress(run: runs.Run, path: Path, columns: int = 5, rows: int = 4) -> None
     for i, picture in enumerate(tiles):
         sheet.paste(picture, (i * (edge + 12), 0))
     sheet.save(path, optimize=True)
-    (path.with_suffix(".json")).write_text(json.dumps([int(p.stem) for p in pick]) + "\n")
+    (path.with_suffix(".json")).write_text(
+        json.dumps([int(p.stem) for p in pick]) + "\n", encoding="utf-8"
+    )
 
 
 def about(plan: Recipe, found: list[runs.Run]) -> dict[str, Any]:
@@ -149,7 +151,9 @@ def store(plan: Any, found: list[runs.Run], folder: Path, **more: Any) -> Path:
     """Write a result's folder from its runs, the first of which is shown."""
     folder.mkdir(parents=True, exist_ok=True)
     result = about(plan, found) | more | {"runs": [entry(run) for run in found]}
-    (folder / "results.json").write_text(json.dumps(result, ensure_ascii=False) + "\n")
+    (folder / "results.json").write_text(
+        json.dumps(result, ensure_ascii=False) + "\n", encoding="utf-8"
+    )
     if not plan.points:
         found[0].grid_file(folder / "grid.png")
         progress(found[0], folder / "progress.png")
@@ -176,7 +180,7 @@ def take(where: Path, records: Path | None = None, results: Path | None = None) 
         raise SystemExit(f"{where} holds no gpu-*.json: give the folder that gpu.py wrote to")
     written, commits = [], dict[str, tuple[str, str]]()
     for path in files:
-        kept = json.loads(path.read_text())
+        kept = json.loads(path.read_text(encoding="utf-8"))
         target = (records or ROOT / "benchmarks" / "results") / path.name
         target.parent.mkdir(parents=True, exist_ok=True)
         if path.resolve() != target.resolve():
@@ -225,7 +229,9 @@ def table(name: str, count: int, steps: int, only: list[str] | None = None) -> P
                 panels[label] = run.sample(16, seed=0)
             print(f"{label} seed {seed}: {run.scores['frechet']}", flush=True)
         result = about(base, found) | {"settings": settings, "rows": rows}
-        (folder / "results.json").write_text(json.dumps(result, ensure_ascii=False) + "\n")
+        (folder / "results.json").write_text(
+            json.dumps(result, ensure_ascii=False) + "\n", encoding="utf-8"
+        )
     for label, images in panels.items():
         plots.save_grid(images, folder / f"{list(settings).index(label)}.png", columns=4)
     return folder
@@ -237,7 +243,8 @@ def picture(names: list[str], path: Path, edge: int = 6, height: int = 420) -> P
     for name in names:
         # The stored grid has 8 columns of pictures 2 times enlarged, with a gap of 2 pixels.
         grid = Image.open(RESULTS / name / "grid.png").convert("RGB")
-        side = json.loads((RESULTS / name / "results.json").read_text())["shape"][-1]
+        stored = (RESULTS / name / "results.json").read_text(encoding="utf-8")
+        side = json.loads(stored)["shape"][-1]
         cut = (edge * (side + 2) + 2) * 2
         tile = grid.crop((0, 0, cut, cut))
         tiles.append(tile.resize((height, height), Image.Resampling.LANCZOS))
@@ -291,7 +298,7 @@ def main() -> None:
         print(picture(args.names, ROOT / "book" / "static" / "results.png"))
     else:
         for path in sorted(RESULTS.glob("*/results.json")):
-            result = json.loads(path.read_text())
+            result = json.loads(path.read_text(encoding="utf-8"))
             print(f"{path.parent.name}: {result['date']}, seeds {result['seeds']},"
                   f" {result['minutes']} min on {result['device']}")  # fmt: skip
 

@@ -201,7 +201,9 @@ def main() -> None:
             made = publish.about(found[0].recipe, found)
             done = {label: runs for label, runs in stored.items() if runs}
             result = made | {"images": args.images, "settings": rows, "rows": done}
-            (folder / "results.json").write_text(json.dumps(result, ensure_ascii=False) + "\n")
+            (folder / "results.json").write_text(
+                json.dumps(result, ensure_ascii=False) + "\n", encoding="utf-8"
+            )
 
 
 if __name__ == "__main__":

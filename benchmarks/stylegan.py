@@ -216,8 +216,8 @@ def main() -> None:
         f"stylegan-{time.strftime('%Y-%m-%d')}-{name.replace(' ', '-').lower()}{threads}.json"
     )  # fmt: skip
     if path.exists():  # another size, timed on the same day
-        result = json.loads(path.read_text()) | result
-    path.write_text(json.dumps(result, indent=1) + "\n")
+        result = json.loads(path.read_text(encoding="utf-8")) | result
+    path.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
     print(f"\n{path}")
 
 

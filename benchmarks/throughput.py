@@ -301,7 +301,7 @@ def main() -> None:
     kind = "quality" if args.quality else "throughput"
     name = f"{kind}-{report['date']}-{report['device']}-{report['threads']}-threads.json"
     path = args.out / name
-    path.write_text(json.dumps(report, indent=2) + "\n")
+    path.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
     print(f"\nwritten to {path}")
 
 

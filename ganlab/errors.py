@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import difflib
+import operator
 from collections.abc import Iterable
+from typing import Any
 
 
 class GanlabError(Exception):
@@ -40,6 +42,30 @@ def one_line(text: object) -> str:
     a\\nb\\x1b[31m
     """
     return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in str(text).strip())
+
+
+def at_least(name: str, value: Any, least: int = 1, most: int = 10_000_000) -> int:
+    """A whole number from `least` to `most`, as an int: a count, or with other ends a seed.
+
+    >>> at_least("n", 5)
+    5
+
+    Raises:
+        RecipeError: it is none, or lies outside; the line has the name, the bound and the value.
+    """
+    try:
+        number = None if isinstance(value, bool) else operator.index(value)
+    except TypeError:
+        number = None
+    if number is None:
+        short = isinstance(value, str | float | bool | None)
+        told = one_line(repr(value))[:40] if short else f"a {type(value).__name__}"
+        raise RecipeError(f"{name} must be a whole number, not {told}")
+    if least <= number <= most:
+        return number
+    given = str(number) if number.bit_length() < 128 else f"one of {number.bit_length()} bits"
+    bound = f"at least {least:,}" if number < least else f"at most {most:,}"
+    raise RecipeError(f"{name} must be {bound}, not {given}")
 
 
 def unknown(kind: str, name: str, known: Iterable[str]) -> str:

@@ -50,6 +50,23 @@ def told(path: str | os.PathLike, doing: str = "be written", instead: str = "") 
         raise FileError(f"{path} cannot {doing} ({reason(error)}){hint}") from error
 
 
+def as_path(path: str | os.PathLike) -> Path:
+    """What a person typed as a path, with `~` filled in.
+
+    Raises:
+        FileError: it is none, or the user after `~` does not exist.
+    """
+    try:
+        full = Path(path).expanduser()
+    except RuntimeError as error:
+        raise FileError(f"{path}: there is no such user") from error
+    except TypeError as error:
+        raise FileError(f"{type(path).__name__} is no path") from error
+    if "\0" in str(full):
+        raise FileError(f"{str(path)!r} is no path: it holds a zero byte")
+    return full
+
+
 def placed(path: str | os.PathLike) -> Path:
     """The path with `~` filled in, if a file may be written there; its folder is made.
 
@@ -57,20 +74,13 @@ def placed(path: str | os.PathLike) -> Path:
         FileError: there is a folder, a device or a pipe in its place, a part of the path is a
             file, or the system forbids it.
     """
+    full = as_path(path)
     with told(path, instead="choose another place"):
-        try:
-            full = Path(path).expanduser()
-        except RuntimeError as error:  # ~nobody
-            raise FileError(f"{path} cannot be written: there is no such user") from error
-        except ValueError as error:  # a zero byte
-            raise FileError(f"{path!r} is no path: {reason(error)}") from error
         try:
             kind = os.stat(full).st_mode
         except FileNotFoundError:
             full.parent.mkdir(parents=True, exist_ok=True)
             return full
-        except ValueError as error:
-            raise FileError(f"{path!r} is no path: {reason(error)}") from error
     if stat.S_ISDIR(kind):
         raise FileError(f"{path} is a folder: name a file")
     if not stat.S_ISREG(kind):

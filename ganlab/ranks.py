@@ -23,12 +23,27 @@ T = TypeVar("T")
 
 
 def start() -> tuple[int, int]:
-    """Join the process group that `torchrun` announces, if any. Returns (rank, world)."""
-    world = int(os.environ.get("WORLD_SIZE", "1"))
-    if world > 1 and not dist.is_initialized():
+    """Join the process group that `torchrun` announces, if any. Returns (rank, world).
+
+    Raises:
+        GanlabError: what it announces is no number, or incomplete.
+    """
+    said = {}
+    for name, usual in (("WORLD_SIZE", "1"), ("RANK", "0"), ("LOCAL_RANK", "0")):
+        text = os.environ.get(name, usual)
+        if not (text.isascii() and text.isdigit()) or (name == "WORLD_SIZE" and int(text) < 1):
+            raise GanlabError(f"{name}={text} is no number of processes: torchrun sets it")
+        said[name] = int(text)
+    if said["WORLD_SIZE"] > 1 and not dist.is_initialized():
+        lacking = [n for n in ("RANK", "MASTER_ADDR", "MASTER_PORT") if n not in os.environ]
+        if lacking:
+            raise GanlabError(
+                f"WORLD_SIZE={said['WORLD_SIZE']} without {', '.join(lacking)}: start with"
+                " torchrun, or unset it"
+            )
         backend = "nccl" if torch.cuda.is_available() else "gloo"
         if backend == "nccl":
-            torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", "0")))
+            torch.cuda.set_device(said["LOCAL_RANK"])
         dist.init_process_group(backend)
     return rank(), size()
 

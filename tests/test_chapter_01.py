@@ -65,7 +65,9 @@ def _defaults() -> dict[str, dict[str, object]]:
 
 
 def test_the_chapter_uses_the_settings_that_the_search_chose() -> None:
-    search = json.loads((BOOK / "results" / "ch01-rivals" / "search.json").read_text())
+    search = json.loads(
+        (BOOK / "results" / "ch01-rivals" / "search.json").read_text(encoding="utf-8")
+    )
     defaults = _defaults()
     for model, record in search["models"].items():
         best, tried = record["best"], record["tried"]

@@ -77,6 +77,7 @@ def test_the_key_of_a_square_is_the_one_of_before(quarters, monkeypatch):
     assert json.loads(json.dumps(key)) == {
         "name": str(quarters), "source": key["source"], "size": 32, "channels": 3,
         "split": "train", "background": [255, 255, 255], "damaged": "skip", "category": "bedroom",
+        "fit": "crop", "range": "auto",
     }  # fmt: skip
 
 

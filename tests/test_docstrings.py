@@ -45,6 +45,11 @@ def test_fields_of_recipes_are_shown_with_types_that_people_read():
     )
     root = Path(__file__).resolve().parents[1]
     done = subprocess.run(
-        [sys.executable, "-c", code], cwd=root, capture_output=True, text=True, check=True
+        [sys.executable, "-c", code],
+        cwd=root,
+        capture_output=True,
+        text=True,
+        check=True,
+        encoding="utf-8",
     )
     assert done.stdout.strip() == ("<class 'int'> tuple[float, float | str] True")

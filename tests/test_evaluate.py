@@ -144,7 +144,7 @@ def test_a_zip_of_other_sizes_is_resized_and_the_report_says_so(folders, capsys)
 MISTAKES = {
     "nothing there": ("nowhere --against real", "there is no run, folder or zip nowhere"),
     "no reference": ("made", "name the real pictures with --against"),
-    "a reference": ("made --against else/where", "there is no zip else/where"),
+    "a reference": ("made --against else/where", "zip else/where"),
     "a data set": ("made --against cifar01", "did you mean 'cifar10'"),
     "itself": ("made --against ./made", "against itself"),
     "a metric": ("made --against real --metrics fdi", "did you mean 'fid'"),
@@ -158,8 +158,32 @@ MISTAKES = {
     "few real ones": ("made --against few", "few: 39 pictures, at least 40 are needed"),
     "no picture": ("empty --against real", "no picture in empty"),
     "a text": ("text --against real", "not a zip"),
-    "a folder": ("made --against real --out made", "--out made is a folder"),
+    "a folder": ("made --against real --out made", "made is a folder: name a file"),
     "small": ("tiny --against real", "8 px are too few for the classifier"),
+    "a device": ("made --against real --out dev.json", "dev.json is no regular file"),
+    "a run's file": ("made --against real --out run/recipe.json", "what the run itself keeps"),
+    "a run's folder": ("made --against real --out run/samples/a.json", "what the run itself keeps"),
+    "a file on the way": ("made --against real --out text/a.json", "text/a.json cannot be"),
+    "a forbidden place": ("made --against real --out /proc/a.json", "/proc/a.json cannot be"),
+    "nobody": ("made --against real --out ~nobody-here/a.json", "there is no such user"),
+    "nobody's run": ("~nobody-here/a --against real", "there is no such user"),
+    "no classes": ("real --against made --metrics is", "the Inception Score needs classes: made"),
+    "no classes either": (
+        "made --against real --metrics is --features torchvision:resnet18 --weights random",
+        "the Inception Score needs classes, and torchvision:resnet18 has none",
+    ),
+    "a seed below": ("made --against real --seed -1", "--seed must be at least 0, not -1"),
+    "a large seed": (f"made --against real --seed {2**70}", "--seed must be at most 4,294,967,295"),
+    "a place": ("made --against real --device foo", "'foo'"),
+    "a network": ("made --against real --features torchvision:nothing", "torchvision network"),
+    "no weights": (
+        "made --against real --features torchvision:resnet18 --weights nowhere.pth",
+        "no weights at nowhere.pth",
+    ),
+    "damaged weights": (
+        "made --against real --features torchvision:resnet18 --weights text",
+        "text cannot be read as weights",
+    ),
 }
 
 
@@ -172,6 +196,10 @@ def test_mistakes_are_one_line_and_exit_2(folders, capsys, monkeypatch):
             if name == "tiny":
                 Image.open(path).resize((8, 8)).save(folders / name / path.name)
     (folders / "text").write_text("no pictures")
+    (folders / "dev.json").symlink_to("/dev/null")
+    (folders / "run" / "samples").mkdir(parents=True)
+    for name in ("recipe.json", "about.json"):
+        (folders / "run" / name).write_text("{}")
     for what, (words, line) in MISTAKES.items():
         assert cli.main(["evaluate", *words.split()]) == 2, what
         err = capsys.readouterr().err
@@ -226,6 +254,74 @@ def test_a_run_on_stacks_keeps_its_mode_count(tmp_path, monkeypatch, capsys):
     assert "needs classes" in capsys.readouterr().err
 
 
+@pytest.fixture
+def trained(tmp_path, monkeypatch):
+    """A maker of runs of one round: (name, data) -> folder."""
+    from ganlab import runs
+
+    monkeypatch.chdir(tmp_path)
+
+    def make(name, data):
+        fields = {"size": 16, "batch": 8, "steps": 1, "samples": 4, "precision": "fp32"}
+        fields |= {"generator": {"width": 8}, "discriminator": {"width": 8}}
+        runs.train("dcgan-glyphs", name, data=data, evaluate=False, device="cpu", **fields)
+        return tmp_path / name
+
+    return make
+
+
+def test_a_run_is_not_scored_against_what_it_has_not_learned_from(
+    trained, glyphs, monkeypatch, capsys
+):
+    import ganlab.recipes.building
+
+    monkeypatch.setattr(features, "train", None)
+    trained("mine", glyphs.images[:64])
+    trained("fewer", glyphs.select(torch.arange(64)))
+    folder = trained("other", glyphs.select(torch.arange(200).flip(0)))
+    about = json.loads((folder / "about.json").read_text())
+    own = features.pixels(glyphs.select(torch.arange(200).flip(0)))
+    (folder / "about.json").write_text(json.dumps(about | {"pixels": own}))
+    small = glyphs.select(torch.arange(200))
+    monkeypatch.setattr(ganlab.recipes.building, "load", lambda *a, **k: small)
+    for name, line in (
+        ("mine", "mine learned from 'own pictures', which was handed over, not from 'glyphs'"),
+        (
+            "fewer",
+            "fewer learned from 64 pictures named 'glyphs', and the set of that name has 200",
+        ),
+        ("other", "other learned from other pictures than 'glyphs' has here"),
+    ):
+        assert cli.main(["evaluate", name]) == 2
+        err = capsys.readouterr().err
+        assert line in err
+        assert err.endswith("name the real pictures with --against\n")
+        assert err.count("\n") == 1
+    monkeypatch.setattr(features, "train", lambda *_: 0.5)
+    words = ["--against", "glyphs", "--metrics", "swd", "-n", "20"]
+    assert cli.main(["evaluate", "mine", *words]) == 0
+
+
+def test_pictures_that_are_not_finite_are_not_scored(trained, glyphs, monkeypatch, capsys):
+    import ganlab.recipes.building
+    from ganlab.models import latent
+
+    folder = trained("run", glyphs)
+    nothing = torch.full((20, 1, 16, 16), float("nan"))
+    monkeypatch.setattr(latent, "drawn", lambda *a: iter([nothing]))
+    monkeypatch.setattr(ganlab.recipes.building, "load", lambda *a, **k: glyphs)
+    assert cli.main(["evaluate", "run", "--metrics", "swd", "-n", "20"]) == 2
+    assert "a picture of run: values contain NaN or infinity" in capsys.readouterr().err
+    assert not (folder / "evaluation.json").exists()
+
+
+def test_a_score_that_is_not_finite_is_refused(glyphs, flat, monkeypatch):
+    bad = {"fid": {"value": float("nan"), "mean_part": 0.0}}
+    monkeypatch.setattr(evaluation, "measure", lambda *a, **k: bad)
+    with pytest.raises(DataError, match="Fréchet distance of made is nan: nothing is scored"):
+        evaluation.evaluate(glyphs, pictures(glyphs.images), flat, ("fid",))
+
+
 def test_points_are_scored_by_modes_and_take_no_features(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     assert cli.main(["train", "mlp-ring", "--steps", "2", "--out", "ring", "--no-score"]) == 0
@@ -233,6 +329,14 @@ def test_points_are_scored_by_modes_and_take_no_features(tmp_path, monkeypatch, 
     assert json.loads((tmp_path / "ring.json").read_text())["n"] == 100
     assert cli.main(["evaluate", "ring", "--features", "inception"]) == 2
     assert "--features is for pictures" in capsys.readouterr().err
+    assert cli.main(["evaluate", "ring", "-n", str(10**12), "--out", "all.json"]) == 0
+    assert json.loads((tmp_path / "all.json").read_text())["n"] == 2500
+    for words, line in (
+        (["--seed", "-1"], "--seed must be at least 0"),
+        (["--out", "ring/about.json"], "what the run itself keeps"),
+    ):
+        assert cli.main(["evaluate", "ring", *words]) == 2
+        assert line in capsys.readouterr().err
     assert cli.main(["evaluate", "ring", "-n", "0"]) == 2
     assert "-n must be at least 1, not 0" in capsys.readouterr().err
 

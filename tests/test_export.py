@@ -175,6 +175,13 @@ MISTAKES = {
     "a folder": (["export", "dcgan-mnist", "--out", "."], "is a folder: name a file"),
     "weights": (["export", "dcgan-mnist", "--to", "safetensors", "--psi", "1"], "go with --to"),
     "a place": (["export", "mlp-mnist", "--to", "safetensors", "--out", "/proc/x"], "cannot"),
+    "a device": (["export", "mlp-mnist", "--out", "/dev/null"], "is no regular file"),
+    "nobody": (["export", "mlp-mnist", "--out", "~nobody-here/g.onnx"], "no such user"),
+    "an old opset": (["export", "mlp-mnist", "--opset", "16"], "--opset must be at least 17"),
+    "a new opset": (["export", "mlp-mnist", "--opset", "22"], "--opset must be at most 21"),
+    "no opset": (["export", "mlp-mnist", "--to", "safetensors", "--opset", "18"], "goes with"),
+    "a network": (["export", "mlp-mnist", "--network", "encoder"], "unknown network 'encoder'"),
+    "a seed": (["export", "mlp-mnist", "--seed", "-1"], "--seed must be at least 0"),
 }  # fmt: skip
 
 
@@ -190,6 +197,112 @@ def test_a_mistake_is_one_line_and_exit_2(what, capsys):
 def test_weights_do_not_replace_those_of_the_run(ring, capsys):
     assert cli.main(["export", str(ring), "--to", "safetensors"]) == 2
     assert "name a file with --out" in capsys.readouterr().err
+
+
+KEPT = (
+    *("generator.safetensors", "recipe.json", "about.json", "scores.json", "log.jsonl"),
+    *("checkpoints/x.onnx", "samples/x.safetensors", "new.safetensors", "new.json"),
+)
+
+
+@pytest.mark.parametrize("form", ["onnx", "safetensors"])
+def test_nothing_that_a_run_keeps_is_replaced(ring, form, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(export, "to_onnx", None)  # refused before any work
+    monkeypatch.setattr(export, "to_safetensors", None)
+    before = {path: path.read_bytes() for path in ring.rglob("*") if path.is_file()}
+    (tmp_path / "link").symlink_to(ring)
+    for name in KEPT:
+        for folder in (ring, tmp_path / "link", ring / "samples" / ".."):
+            words = ["export", "mlp-mnist", "--to", form, "--out", str(folder / name)]
+            assert cli.main(words) == 2, name
+            err = capsys.readouterr().err
+            assert "lies among what the run itself keeps: name a file with --out\n" in err
+    assert {path: path.read_bytes() for path in ring.rglob("*") if path.is_file()} == before
+    (tmp_path / "photograph.png").write_bytes(b"dear")
+    words = ["export", "mlp-mnist", "--to", form, "--out", str(tmp_path / "photograph.png")]
+    assert cli.main(words) == 2
+    assert f"is there and no .{form} file" in capsys.readouterr().err
+
+
+def test_weights_that_are_not_finite_are_not_written(tmp_path):
+    for value in (float("nan"), float("inf")):
+        g = lively(FAMILIES["mlp"]())
+        g.layers[0].bias[0] = value
+        for make in (export.to_onnx, export.to_safetensors):
+            with pytest.raises(GanlabError, match=r"layers\.0\.bias contain NaN or infinity"):
+                make(g, tmp_path / "g")
+    g = lively(FAMILIES["mlp"]())
+    g.layers[0].weight.fill_(1e6)  # finite, but no number of 16 bits
+    with pytest.raises(GanlabError, match=r"16 bits cannot hold the weights layers\.0\.weight"):
+        export.to_safetensors(g, tmp_path / "g", half=True)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_difference_that_is_not_a_number_is_no_agreement(monkeypatch, tmp_path):
+    class Broken:
+        def run(self, names, given):
+            return [torch.full((len(given["z"]), 1, 8, 8), float("nan")).numpy()]
+
+    monkeypatch.setattr(export.onnx_files, "session", lambda path: Broken())
+    with pytest.raises(GanlabError, match="differs from torch by nan"):
+        export.to_onnx(FAMILIES["mlp"](), tmp_path / "g.onnx")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("opset", [17, 21])
+def test_the_opset_is_that_which_was_asked_for(opset, tmp_path):
+    g = lively(FAMILIES["dcgan"]())
+    made = export.to_onnx(g, tmp_path / "g.onnx", opset=opset)
+    versions = {o.domain: o.version for o in onnx.load(made.path).opset_import}
+    assert versions[""] == opset
+
+
+def test_an_opset_that_a_network_does_not_fit_into_is_refused(tmp_path):
+    """The exporter only warns, and writes another."""
+    model = onnx.ModelProto(opset_import=[onnx.helper.make_opsetid("", 18)])
+    with pytest.raises(GanlabError, match="cannot be written in opset 17: it needs 18"):
+        export.onnx_files.check_opset(model, 17)
+
+
+@pytest.fixture(scope="module")
+def solo(tmp_path_factory) -> Path:
+    """A run of each game of one player."""
+    from ganlab.data import load
+
+    folder = tmp_path_factory.mktemp("solo")
+    few = load("glyphs", size=16, limit=64)
+    small = dict(size=16, steps=1, batch=8, options={"width": 8}, evaluate=False, device="cpu")
+    for name in ("vae-glyphs", "classifier-glyphs"):
+        runs.train(name, folder / name, data=few, **small)
+    return folder
+
+
+def test_other_networks_of_a_run_are_exported(solo, capsys):
+    forms = {
+        ("vae-glyphs", None): ("generator", "z", "image"),
+        ("vae-glyphs", "encoder"): ("encoder", "image", "code"),
+        ("classifier-glyphs", None): ("classifier", "image", "logits"),
+    }
+    for (name, network), (kept, taken, given) in forms.items():
+        words = [] if network is None else ["--network", network]
+        assert cli.main(["export", str(solo / name), *words]) == 0
+        assert taken in capsys.readouterr().out
+        path = solo / name / f"{kept}.onnx"
+        session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+        assert [x.name for x in session.get_inputs()] == [taken]
+        assert [x.name for x in session.get_outputs()] == [given]
+        network = runs.Run(solo / name).product(kept)
+        x = torch.rand(3, 1, 16, 16) if taken == "image" else network.sample_latent(3)
+        with torch.no_grad():
+            assert (run(path, **{taken: x}) - network(x)).abs().max() <= export.TOLERANCE
+        out = str(solo / f"{kept}.safetensors")
+        where = ["--to", "safetensors", "--out", out]
+        assert cli.main(["export", str(solo / name), *words, *where]) == 0
+        assert "difference  0.0e+00" in capsys.readouterr().out
+    assert cli.main(["export", str(solo / "vae-glyphs"), "--network", "encodr"]) == 2
+    assert "did you mean 'encoder'" in capsys.readouterr().err
+    with pytest.raises(GanlabError, match="say the shape of its pictures"):
+        export.to_onnx(network, solo / "x.onnx")
 
 
 def test_missing_packages_are_named_before_anything_is_read(monkeypatch, capsys):

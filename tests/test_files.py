@@ -27,7 +27,7 @@ REFUSED = [  # path below the test's folder, and what the line says
 @pytest.fixture
 def place(tmp_path):
     (tmp_path / "folder").mkdir()
-    (tmp_path / "file").write_text("mine")
+    (tmp_path / "file").write_text("mine", encoding="utf-8")
     os.mkfifo(tmp_path / "pipe")
     (tmp_path / "loop").symlink_to("loop")
     return tmp_path
@@ -40,7 +40,8 @@ def test_what_is_no_place_for_a_file_is_refused_in_one_line(place, path, words):
     with pytest.raises(FileError, match=words) as caught:
         files.write_text(full, "mine")
     assert "\n" not in str(caught.value)
-    assert isinstance(caught.value, GanlabError) and isinstance(caught.value, OSError)
+    assert isinstance(caught.value, GanlabError)
+    assert isinstance(caught.value, OSError)
     assert sorted(p.name for p in place.rglob("*")) == before
 
 
@@ -49,19 +50,22 @@ def test_folders_are_made_and_a_link_stays_a_link(place):
     assert made.read_bytes() == '{\n  "ä": 1\n}\n'.encode()
     (place / "link").symlink_to("file")
     files.write_text(place / "link", "new")
-    assert (place / "link").is_symlink() and (place / "file").read_text() == "new"
+    assert (place / "link").is_symlink()
+    assert (place / "file").read_text(encoding="utf-8") == "new"
+
+
+def half_written(path, error):
+    with files.replacing(path) as partial:
+        partial.write_bytes(b"half")
+        raise error
 
 
 def test_a_failed_write_leaves_the_old_file_and_nothing_beside_it(place):
     with pytest.raises(FileError, match="no space left"):
-        with files.replacing(place / "file") as partial:
-            partial.write_bytes(b"half")
-            raise OSError(28, "No space left on device")
+        half_written(place / "file", OSError(28, "No space left on device"))
     with pytest.raises(KeyboardInterrupt):
-        with files.replacing(place / "file") as partial:
-            partial.write_bytes(b"half")
-            raise KeyboardInterrupt
-    assert (place / "file").read_text() == "mine"
+        half_written(place / "file", KeyboardInterrupt())
+    assert (place / "file").read_text(encoding="utf-8") == "mine"
     assert not [p for p in place.iterdir() if files.PARTIAL in p.name]
 
 

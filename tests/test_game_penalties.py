@@ -105,6 +105,18 @@ def test_a_compiled_penalised_step_is_the_eager_one():
     assert torch.allclose(states[0][1], states[1][1], atol=1e-4)
 
 
+def test_a_compiled_penalised_step_takes_generated_pictures_in_bf16():
+    bare = dict(discriminator={"width": 8, "norm": "none"}, optimizer="sgd", d_lr=0.01,
+                penalties={"gp": 1.0, "r2": 1.0})  # fmt: skip
+    reports = []
+    for precision in ("fp32", "bf16"):
+        game, stream = build(small(precision=precision, **bare), Pictures())
+        game.whole = WholeStep(game.discriminator.network, game.objective, game.penalties,
+                               backend="aot_eager")  # fmt: skip
+        reports.append(game.round(stream)["d_loss"])
+    assert reports[1] == pytest.approx(float(reports[0]), rel=0.05)
+
+
 def test_compiling_refuses_what_does_not_compile():
     with pytest.raises(RecipeError, match="layers without buffers"):
         build(small(compile=True, penalties={"r1": 1.0}), Pictures())

@@ -40,7 +40,7 @@ def play(tmp_path: Path, *words: str) -> int:
 
 def read(folder: Path, part: str) -> dict:
     (path,) = folder.glob(f"gpu-{part}-*.json")
-    return json.loads(path.read_text())
+    return json.loads(path.read_text(encoding="utf-8"))
 
 
 def test_checks_measure_and_a_second_call_skips_them(tmp_path, capsys, monkeypatch):
@@ -134,7 +134,7 @@ def test_a_training_is_handed_on_and_published(tmp_path, monkeypatch):
     monkeypatch.setattr(runs.Run, "evaluate", lambda self: {})
     written = publish.take(tmp_path / "out", tmp_path / "records", tmp_path / "book")
     assert written[-1] == tmp_path / "book" / one.name
-    stored = json.loads((written[-1] / "results.json").read_text())
+    stored = json.loads((written[-1] / "results.json").read_text(encoding="utf-8"))
     assert stored["commit"] == record["commit"]
     assert stored["runs"][0]["curves"]["step"] == [2, 4, 6]
     assert (written[-1] / "progress.png").is_file()
@@ -168,7 +168,9 @@ def test_results_of_another_machine_or_commit_are_not_gone_on_with(tmp_path):
     store = Store("ladder", tmp_path / "work", tmp_path / "out", META)
     store.put("mlp", {"done": True})
     name = "gpu-ladder-2026-01-02-a-card-9-tiny.json"
-    assert (tmp_path / "out" / name).read_text() == (tmp_path / "work" / name).read_text()
+    assert (tmp_path / "out" / name).read_text(encoding="utf-8") == (
+        tmp_path / "work" / name
+    ).read_text(encoding="utf-8")
     later = META | {"date": "2026-01-03"}
     assert Store("ladder", tmp_path / "work", tmp_path / "out", later).done("mlp")
     for key in ("device", "torch", "commit"):

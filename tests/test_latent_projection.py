@@ -123,7 +123,7 @@ def test_another_distance_is_what_is_made_small():
     [
         ({"space": "w++"}, "unknown space 'w\\+\\+': did you mean 'w\\+'"),
         ({"space": "z"}, "for generators without styles"),
-        ({"steps": 0}, "a step the least"),
+        ({"steps": 0}, "steps must be at least 1"),
         ({"start": torch.zeros(2, 6)}, "for 1 targets of width 6"),
         ({"distance": lambda a, b: (a - b).mean()}, "one finite number a picture"),
         ({"distance": lambda a, b: (a - b).mean((1, 2, 3)) / 0}, "one finite number a picture"),

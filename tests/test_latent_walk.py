@@ -54,7 +54,7 @@ def test_a_path_goes_through_every_anchor():
         assert len(opened) == 9
         assert torch.equal(opened[::4], anchors)
         assert torch.equal(opened, closed[:9])
-    with pytest.raises(RecipeError, match=r"two anchors \(K, d\) and a step at least"):
+    with pytest.raises(RecipeError, match=r"two anchors \(K, d\) at least"):
         latent.path(anchors[:1], 4)
 
 
@@ -93,7 +93,7 @@ def test_a_conditional_generator_is_refused():
     for call in (lambda: latent.walk(g, z), lambda: latent.truncated(g, z, [0.5])):
         with pytest.raises(RecipeError, match="choose a class of this generator first"):
             call()
-    with pytest.raises(RecipeError, match="conditional: give labels"):
+    with pytest.raises(RecipeError, match="choose a class of this generator first"):
         latent.walk(g, z, space="z")
 
 

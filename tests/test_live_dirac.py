@@ -52,6 +52,7 @@ def live() -> dict:
         text=True,
         check=True,
         timeout=60,
+        encoding="utf-8",
     )
     return json.loads(run.stdout)
 

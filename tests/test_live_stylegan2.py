@@ -62,6 +62,7 @@ def node(weights: Path, seeds: tuple[int, ...]) -> dict:
         text=True,
         check=False,
         timeout=120,
+        encoding="utf-8",
     )
     assert run.returncode == 0, run.stderr
     return json.loads(run.stdout)
@@ -110,7 +111,7 @@ def compare(g: Generator, drawn: dict, seeds: tuple[int, ...]) -> None:
 @pytest.mark.parametrize("channels", [1, 3])
 def test_any_network_draws_what_torch_draws(tmp_path: Path, channels: int) -> None:
     g, weights = small_network(channels), tmp_path / "weights.js"
-    weights.write_text(tool.script(tool.pack(g)))
+    weights.write_text(tool.script(tool.pack(g)), encoding="utf-8")
     for seeds in ((3, 8), (2**32 - 1, 0)):
         drawn = node(weights, seeds)
         compare(g, drawn, seeds)
@@ -119,7 +120,7 @@ def test_any_network_draws_what_torch_draws(tmp_path: Path, channels: int) -> No
 
 def test_a_smaller_picture_is_the_sum_of_the_first_resolutions(tmp_path: Path) -> None:
     g, weights = small_network(3), tmp_path / "weights.js"
-    weights.write_text(tool.script(tool.pack(g)))
+    weights.write_text(tool.script(tool.pack(g)), encoding="utf-8")
     small = torch.tensor(node(weights, (3, 8))["small"]).view(3, 8, 8)
     shallow = Generator(8, 3, latent=10, style=12, layers=3, channel_base=96, channel_max=12)
     state = g.state_dict()
@@ -163,7 +164,9 @@ console.log(JSON.stringify(found));
 def written(weights: Path, asked: list[tuple[int, int, float]]) -> torch.Tensor:
     """What Node draws for (seed, class, psi)."""
     command = ["node", "-e", WRITE, str(LIVE / "stylegan2-net.js"), str(weights), json.dumps(asked)]
-    run = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+    run = subprocess.run(
+        command, capture_output=True, text=True, check=False, timeout=120, encoding="utf-8"
+    )
     assert run.returncode == 0, run.stderr
     return torch.tensor(json.loads(run.stdout))
 
@@ -186,7 +189,7 @@ def test_a_conditional_network_draws_the_class_that_torch_draws(tmp_path: Path) 
             p += 0.3 * torch.randn_like(p)
         g.average += 0.1 * torch.randn(12)
     weights = tmp_path / "weights.js"
-    weights.write_text(tool.script(tool.pack(g.eval(), (1, 2)), "ganlabDigits"))
+    weights.write_text(tool.script(tool.pack(g.eval(), (1, 2)), "ganlabDigits"), encoding="utf-8")
     check_classes(g, weights, [(3, 0, 1.0), (3, 2, 1.0), (8, 1, 0.5), (2**32 - 1, 2, 0.0)])
 
 
@@ -220,13 +223,15 @@ def test_in_a_browser_by_keyboard_every_control_draws_what_torch_draws(tmp_path:
         pytest.skip(lack)
     for path in (LIVE / "kit.js", *LIVE.glob("stylegan2*")):
         shutil.copy(path, tmp_path)
-    (tmp_path / "page.html").write_text(PAGE)
+    (tmp_path / "page.html").write_text(PAGE, encoding="utf-8")
     handler = functools.partial(Quiet, directory=str(tmp_path))
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     page = f"http://127.0.0.1:{server.server_port}/page.html"
     command = ["node", "stylegan2.mjs", chromium(), page]
-    run = subprocess.run(command, cwd=BROWSER, capture_output=True, text=True, timeout=300)
+    run = subprocess.run(
+        command, cwd=BROWSER, capture_output=True, text=True, timeout=300, encoding="utf-8"
+    )
     server.shutdown()
     assert run.returncode == 0, run.stderr
     found = json.loads(run.stdout)

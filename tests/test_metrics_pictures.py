@@ -121,7 +121,7 @@ def test_a_module_is_evaluated_and_left_as_it_was():
         ({"mapping": linear}, "mapping: it is used with"),
         ({"path": "arc"}, "path must be"),
         ({"place": "middle"}, "place must be"),
-        ({"n": 1}, "n=1"),
+        ({"n": 1}, "n must be at least 2, not 1"),
         ({"distance": lambda a, b: (a - b).square().sum()}, "one number a pair expected"),
         ({"distance": lambda a, b: squared(a, b) * math.nan}, "not finite"),
         (

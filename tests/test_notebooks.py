@@ -223,6 +223,7 @@ def test_every_exercise_can_be_checked_and_solved(path: Path) -> None:
         text=True,
         cwd=ROOT / "book",
         timeout=300,
+        encoding="utf-8",
     )
     assert run.returncode == 0, run.stderr[-3000:]
     results = json.loads(run.stdout.splitlines()[-1])

@@ -9,7 +9,15 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from torch.utils.data import ConcatDataset, DataLoader, IterableDataset, Subset, TensorDataset
+from torch.utils.data import (
+    ConcatDataset,
+    DataLoader,
+    IterableDataset,
+    Subset,
+    SubsetRandomSampler,
+    TensorDataset,
+    WeightedRandomSampler,
+)
 
 import ganlab
 from ganlab.data import ImageSet, own, stack
@@ -127,6 +135,11 @@ LABELLED = {
     "one-hot": (COLOUR, np.eye(3)[LABELS]),
     "one-hot truths": (COLOUR, torch.eye(3, dtype=torch.bool)[LABELS]),
     "from 1": (COLOUR, np.array(LABELS) + 1),
+    "from 1 as a column of floats": (COLOUR, np.array(LABELS)[:, None] + 1.0),
+    "sparse one-hot": (COLOUR, torch.eye(3)[LABELS].to_sparse()),
+    "with a gradient": (COLOUR, torch.tensor(LABELS).float().requires_grad_()),
+    "a tuple": (COLOUR, tuple(LABELS)),
+    "truths of 3": (COLOUR, [0, True, 2, False, 1, 2]),
     "words": (COLOUR, ["a", "b", "c", "a", "b", "c"]),
     "items": Items(list(zip(PICTURES, LABELS))),
     "items with tensors": Items([(p, torch.tensor(y)) for p, y in zip(PICTURES, LABELS)]),
@@ -136,7 +149,8 @@ LABELLED = {
     "its splits": {"test": Table([]), "train": Table(rows(LABELS))},
     "its column by name": Table(rows(LABELS, "img", "labels"), img=Picture(), labels=Value()),
 }
-NAMES = {"from 1": ("1", "2", "3"), "words": ("a", "b", "c"),
+ONE_ON = ("1", "2", "3")
+NAMES = {"from 1": ONE_ON, "from 1 as a column of floats": ONE_ON, "words": ("a", "b", "c"),
          "Hugging Face": ClassLabel.names, "its splits": ClassLabel.names}  # fmt: skip
 REFUSED = {
     "a number": (5, "int is not an ImageSet"),
@@ -158,9 +172,18 @@ REFUSED = {
     "truths": (COLOUR > 7, "an array of type bool is not read"),
     "complex": (torch.zeros(2, 1, 8, 8, dtype=torch.cfloat), "of type torch.complex64 is not"),
     "an array of objects": (np.array([None, None]), "an array of type object is not read"),
-    "two channels": (COLOUR[:, :2], "of shape (6, 2, 8, 8) is not pictures: (N, H, W), (N, C"),
-    "four channels": ([np.zeros((8, 8, 4), np.uint8)],
-                      "item 0 of shape (8, 8, 4) is not pictures: (H, W), (C, H, W) or"),
+    "nine channels": (np.zeros((2, 9, 9, 9), np.uint8),
+                      "of shape (2, 9, 9, 9) is not pictures: (N, H, W), (N, C, H, W) or"),
+    "an item of nine": ([np.zeros((9, 9, 9), np.uint8)],
+                        "item 0 of shape (9, 9, 9) is not pictures: (H, W), (C, H, W) or"),
+    "sparse": (t(COLOUR).float().to_sparse(), "an array is sparse, which is not read: use .to_d"),
+    "labels of points": (TensorDataset(torch.rand(6, 2), torch.arange(6)), "(6, 2) holds points"),
+    "a loader of a part": (DataLoader(Items(PICTURES), sampler=SubsetRandomSampler([0, 1])),
+                           "the loader's SubsetRandomSampler chooses among its pictures"),
+    "a loader that weighs": (DataLoader(Items(PICTURES), sampler=WeightedRandomSampler([1], 1)),
+                             "the loader's WeightedRandomSampler chooses"),
+    "a loader of batches": (DataLoader(Items(PICTURES), batch_sampler=[[0, 1]]),
+                            "the loader's list chooses among its pictures"),
     "five axes": (COLOUR[None], "of shape (1, 6, 3, 8, 8) is not pictures"),
     "points": (torch.rand(6, 2), "shape (6, 2) holds points: they need a recipe of points"),
     "nothing": (COLOUR[:0], "of shape (0, 3, 8, 8) is not pictures"),
@@ -192,6 +215,13 @@ NOT_LABELS = {
     "rows of words": ([["a", "b"]] * 6, "shape (6, 2) is not one label a picture"),
     "of several lengths": ([[0], [1, 2], 1, 2, 3, 4], "labels of type int, list are not read"),
     "missing": ([None, 0, 1, 2, 0, 1], "labels of type NoneType, int are not read"),
+    "words among numbers": ([0, 1, 2, 0, 1, "x"], "labels of type int, str are not read"),
+    "bytes": ([b"a"] * 6, "labels of type bytes are not read"),
+    "complex": (np.ones(6) * 1j, "labels of type complex are not read"),
+    "beyond 64 bits": ([2**70] * 6, "labels of type int are not read"),
+    "huge floats": ([1e30] * 6, "fractions are not class numbers"),
+    "a set": ({0, 1, 2, 3, 4, 5}, "set is not a label for each picture"),
+    "no end": (iter(LABELS), "list_iterator is not a label for each picture"),
 }
 
 
@@ -350,7 +380,7 @@ def test_a_damaged_file_is_one_line(tmp_path):
     assert refusal([tmp_path / "a.png"]).startswith(
         f"data: {tmp_path / 'a.png'} cannot be read as a picture: "
     )
-    (tmp_path / "b.png").write_text("no picture")
+    (tmp_path / "b.png").write_text("no picture", encoding="utf-8")
     assert "b.png cannot be read as a picture" in refusal([str(tmp_path / "b.png")])
 
 
@@ -368,7 +398,10 @@ def test_points_are_returned_as_they_are():
 @pytest.mark.parametrize(("form", "line"), [
     ({"size": 0}, "size=0 must be a whole number of pixels"),
     ({"size": (8, 8, 8)}, "must be a whole number of pixels"),
-    ({"channels": 2}, "channels=2 must be 1 (grey) or 3 (red, green, blue)"),
+    ({"channels": 9}, "channels=9 must be 1 (grey), 3 (red, green, blue) or what the pictures"),
+    ({"channels": True}, "channels=True must be 1 (grey), 3"),
+    ({"channels": "3"}, "channels='3' must be 1 (grey), 3"),
+    ({"channels": 2}, "pictures of 3 channels do not become pictures of 2: leave channels out"),
 ])  # fmt: skip
 def test_a_wrong_form_is_one_line(form, line):
     with pytest.raises(DataError) as caught:
@@ -385,12 +418,59 @@ def test_a_wrong_form_is_one_line(form, line):
     (t(COLOUR), torch.tensor(LABELS).int(), "labels of 'x' are torch.int32 (6,), and must be"),
     (t(COLOUR), torch.arange(5), "are torch.int64 (5,), and must be torch.int64 (N,), one for"),
     (t(COLOUR), torch.zeros(6, 1).long(), "are torch.int64 (6, 1), and must be"),
+    (t(COLOUR), torch.arange(6) - 1, "labels of 'x': -1 is none of the classes from 0"),
+    (torch.zeros(2, 9, 8, 8).byte(), None, "(2, 9, 8, 8), which is not (N, C, H, W) with C from"),
+    (torch.zeros(2, 0, 8, 8).byte(), None, "(2, 0, 8, 8), which is not (N, C, H, W) with C from"),
+    (torch.zeros(2, 3, 8, 0).byte(), None, "(2, 3, 8, 0), which is not (N, C, H, W) with C from"),
 ])  # fmt: skip
 def test_an_image_set_holds_bytes_and_whole_labels(images, labels, line):
     with pytest.raises(DataError) as caught:
         ImageSet("x", images, labels)
     assert line in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_a_label_is_one_of_the_classes():
+    line = "labels of 'x': 2 is none of the 2 classes from 0"
+    with pytest.raises(DataError, match=line):
+        ImageSet("x", t(COLOUR), torch.tensor(LABELS), ("a", "b"))
+    assert ImageSet("x", t(COLOUR), torch.tensor(LABELS), tuple("abcd")).classes == tuple("abcd")
+
+
+def test_classes_that_were_renumbered_are_noted():
+    line = "labels 1 to 3 are numbered from 0 and keep their names"
+    shifted = np.array(LABELS) + 1
+    assert own((COLOUR, shifted)).note == line
+    assert own(list(zip(PICTURES, shifted))).note == line
+    assert own(TensorDataset(SIGNED, t(shifted))).note == (
+        f"floats from -1 to 1, read as [-1, 1]; {line}"
+    )
+    for plain in (LABELS, list("abcabc"), np.eye(3)[LABELS]):
+        assert own((COLOUR, plain)).note == ""
+
+
+def test_an_image_set_without_names_for_its_classes_gets_their_numbers():
+    assert own(ImageSet("x", t(COLOUR), torch.tensor(LABELS))).classes == ("0", "1", "2")
+
+
+@pytest.mark.parametrize("channels", [2, 4, 5, 8])
+def test_arrays_of_other_channels_keep_them(channels):
+    images = t(DRAW.integers(0, 256, (6, channels, 12, 10), dtype=np.uint8))
+    last = images.permute(0, 2, 3, 1)
+    for form in (images, last.numpy(), list(images), ImageSet("x", images)):
+        assert torch.equal(own(form).images, images)
+        assert own(form, size=6).shape == (channels, 6, 6)
+    assert own(list(last.numpy())).shape == (channels, 12, 10)
+    line = (
+        f"{channels} channels do not become pictures of 3: leave channels out, or give {channels}"
+    )
+    if channels != 4:
+        with pytest.raises(DataError, match=line):
+            own(images, channels=3)
+    else:
+        assert own(images, channels=3).shape == (3, 12, 10)
+    with pytest.raises(DataError, match="a picture of colours, which has no 5 channels"):
+        own(PICTURES, channels=5)
 
 
 def test_classes_stand_in_natural_order():
@@ -452,6 +532,17 @@ def test_train_takes_it(form, tmp_path):
     run = ganlab.train(plan, tmp_path / "run", data=FORMS[form], evaluate=False)
     assert run.sample(3).shape == (3, 3, 16, 16)
     assert run.about["data"] == "own pictures"
+
+
+@pytest.mark.parametrize("channels", [2, 4, 5])
+def test_train_draws_and_samples_other_channels(channels, tmp_path):
+    images = t(DRAW.integers(0, 256, (8, channels, 16, 16), dtype=np.uint8))
+    run = ganlab.train(
+        recipe("dcgan-glyphs", channels=None, **SMALL), tmp_path / "run",
+        data=ImageSet("x", images), evaluate=False,
+    )  # fmt: skip
+    assert run.sample(3).shape == (3, channels, 16, 16)
+    assert run.grid(4).exists()
 
 
 def test_train_takes_a_name_and_a_folder(tmp_path):

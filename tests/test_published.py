@@ -6,7 +6,7 @@ import pytest
 import torch
 
 import ganlab
-from ganlab.errors import GanlabError
+from ganlab.errors import CheckpointError, FileError, GanlabError
 from ganlab.models import drawn
 from ganlab.recipes import networks, recipe
 from ganlab.runs import published, stored
@@ -24,7 +24,7 @@ def shelf(tmp_path, monkeypatch):
     folder.mkdir()
     stored.save_generator(g, folder / "generator.safetensors", half=True)
     facts = {"recipe": json.loads(plan.to_json()), "shape": [3, 16, 16], "seeds": [0]}
-    (folder / "results.json").write_text(json.dumps(facts))
+    (folder / "results.json").write_text(json.dumps(facts), encoding="utf-8")
     (tmp_path / "table").mkdir()  # a result without a generator
     monkeypatch.setenv("GANLAB_RESULTS", str(tmp_path))
     return g.eval()
@@ -59,3 +59,33 @@ def test_every_generator_in_the_book_loads_and_is_small():
         assert all(part.isfinite().all() for part in drawn(g, 2))
         size = (published.folder(name) / published.WEIGHTS).stat().st_size
         assert size <= 5e6, f"{name}: {size / 1e6:.1f} MB"
+
+
+@pytest.mark.parametrize(
+    ("file", "content", "kind", "line"),
+    [
+        ("results.json", b"{", CheckpointError, "is damaged: no JSON"),
+        ("results.json", b"[1]", CheckpointError, "is damaged: no table"),
+        ("results.json", b"\xff", FileError, "is damaged: it is not text"),
+        ("results.json", b"{}", CheckpointError, "has no recipe or no shape"),
+        ("results.json", None, FileError, "cannot be read"),
+        ("generator.safetensors", b"\0" * 20, CheckpointError, "is damaged"),
+        ("generator.safetensors", b"", CheckpointError, "is damaged"),
+    ],
+)
+def test_a_damaged_result_is_one_line_that_names_the_file(shelf, file, content, kind, line):
+    path = published.folder("tiny") / file
+    path.unlink()
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(kind, match=line) as told:
+        published.load("tiny")
+    assert str(path) in str(told.value)
+    assert "\n" not in str(told.value)
+
+
+def test_weights_that_vanish_while_they_are_read_are_a_line(shelf):
+    here = published.folder("tiny")
+    (here / "generator.safetensors").unlink()
+    with pytest.raises(FileError, match=r"generator.safetensors cannot be read"):
+        published.read(here)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import os
 import re
@@ -194,7 +195,7 @@ def validate(schema: str, files: list[Path]) -> subprocess.CompletedProcess:
 
 
 def test_workflows_follow_their_schema() -> None:
-    assert {path.stem for path in WORKFLOWS} == {"checks", "gpu", "pages", "weekly"}
+    assert {path.stem for path in WORKFLOWS} == {"checks", "gpu", "pages", "release", "weekly"}
     run = validate("github-workflows", WORKFLOWS)
     assert run.returncode == 0, run.stdout
 
@@ -223,16 +224,6 @@ def test_notebooks_run_on_a_gpu_whose_label_stands_in_one_place() -> None:
     assert all("GPU_RUNNER" not in path.read_text(encoding="utf-8") for path in elsewhere)
 
 
-def test_each_weekly_job_opens_an_issue_when_it_fails() -> None:
-    workflow = load("weekly")
-    assert workflow["permissions"]["issues"] == "write"
-    assert set(workflow["jobs"]) == {"newest", "colab", "links"}
-    for job in workflow["jobs"].values():
-        last = job["steps"][-1]
-        assert last["if"] == "failure()"
-        assert last["uses"] == "./.github/actions/open-issue"
-
-
 def test_workflows_run_targets_that_exist() -> None:
     targets = make_targets()
     for path in [*WORKFLOWS, *ACTIONS, ROOT / ".ci" / "run"]:
@@ -252,9 +243,27 @@ def make_targets() -> set[str]:
 def test_make_without_a_target_explains_every_main_target() -> None:
     run = subprocess.run(["make", "-s"], cwd=ROOT, capture_output=True, text=True)
     assert run.returncode == 0, run.stderr
-    for target in ("book", "test", "lab", "execute", "bench", "address", "site-test", "clean"):
+    for target in make_targets() - {"help", "guard", "lint", "types", "unit", "notebooks"}:
         assert f"make {target}" in run.stdout
+    for target in ("lint", "types", "unit", "notebooks"):
+        assert target in run.stdout
         assert target in make_targets()
+
+
+def bare(makefile: str) -> list[str]:
+    """Lines of recipes in which a path stands outside quotes, where a space would split it."""
+    found = []
+    for line in re.findall(r"^\t(.*)$", makefile, re.MULTILINE):
+        rest = re.sub(r'"[^"]*"', "", re.sub(r"'[^']*'", "", line.replace(r"\"", "")))
+        if re.search(r"\$\((PY|PYTHON|BIN|VENV|READY|SITE|CURDIR)\)|\$@", rest):
+            found.append(line)
+    return found
+
+
+def test_paths_in_recipes_are_quoted() -> None:
+    assert bare("\t$(PY) -m x\n") == ["$(PY) -m x"]
+    assert bare("\t@\"$(BIN)\"/ruff\n\tfind . './$(VENV)/*'\n") == []
+    assert bare((ROOT / "Makefile").read_text(encoding="utf-8")) == []
 
 
 def test_make_book_builds_with_every_warning_an_error() -> None:
@@ -319,3 +328,55 @@ def test_notebook_checkpoints_and_builds_are_ignored() -> None:
 def test_browser_tests_pin_what_they_install() -> None:
     lock = json.loads((ROOT / "tests" / "browser" / "package-lock.json").read_text("utf-8"))
     assert lock["packages"]["node_modules/playwright-core"]["integrity"].startswith("sha512-")
+
+
+# ---- text in one encoding on every platform ----
+
+
+def encoding_left_open(code: str) -> list[int]:
+    """Lines that read or write text in the platform's own encoding."""
+    found = []
+    for call in (node for node in ast.walk(ast.parse(code)) if isinstance(node, ast.Call)):
+        words = {word.arg: word.value for word in call.keywords}
+        method = call.func.attr if isinstance(call.func, ast.Attribute) else None
+        owner = ast.unparse(call.func.value) if isinstance(call.func, ast.Attribute) else None
+        if owner == "files" or "encoding" in words:
+            continue
+        if isinstance(call.func, ast.Name) and call.func.id == "open":
+            mode = call.args[1] if len(call.args) > 1 else words.get("mode", ast.Constant("r"))
+            if not (isinstance(mode, ast.Constant) and "b" in mode.value):
+                found.append(call.lineno)
+            continue
+        whole = len(call.args) == {"read_text": 0, "write_text": 1}.get(method or "")
+        if whole or (owner == "subprocess" and "text" in words):
+            found.append(call.lineno)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("code", "passes"),
+    [
+        ("path.read_text()", False),
+        ("path.read_text('utf-8')", True),
+        ("path.read_text(encoding='utf-8')", True),
+        ("path.write_text(x)", False),
+        ("path.write_text(x, 'utf-8')", True),
+        ("files.write_text(path, x)", True),
+        ("open(path)", False),
+        ("open(path, 'a')", False),
+        ("open(path, mode='wb')", True),
+        ("open(path, 'rb')", True),
+        ("open(path, encoding='utf-8')", True),
+        ("subprocess.run(x, text=True)", False),
+        ("subprocess.run(x)", True),
+    ],
+)
+def test_an_encoding_left_open_is_found(code: str, passes: bool) -> None:
+    assert (encoding_left_open(code) == []) == passes
+
+
+@pytest.mark.parametrize("folder", ["ganlab", "benchmarks", "book/tools"])
+def test_text_is_utf8_on_every_platform(folder: str) -> None:
+    for path in (ROOT / folder).rglob("*.py"):
+        lines = encoding_left_open(path.read_text(encoding="utf-8"))
+        assert lines == [], f"{path.relative_to(ROOT)}: {lines}"

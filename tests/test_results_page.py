@@ -57,7 +57,7 @@ def test_numbers_have_the_digits_they_deserve(values, text):
 
 def _store(folder, name, result):
     (folder / name).mkdir()
-    (folder / name / "results.json").write_text(json.dumps(result))
+    (folder / name / "results.json").write_text(json.dumps(result), encoding="utf-8")
 
 
 def test_an_unknown_form_is_refused(tmp_path):

@@ -171,7 +171,9 @@ def visit():
     if shots:
         Path(shots).mkdir(parents=True, exist_ok=True)
     command = ["node", "site.mjs", chromium(), base, pages, shots]
-    run = subprocess.run(command, cwd=BROWSER, capture_output=True, text=True, timeout=600)
+    run = subprocess.run(
+        command, cwd=BROWSER, capture_output=True, text=True, timeout=600, encoding="utf-8"
+    )
     server.shutdown()
     assert run.returncode == 0, run.stderr
     return json.loads(run.stdout)

@@ -173,6 +173,7 @@ def test_two_processes_train_a_vae_together(tmp_path):
         cwd=tmp_path, capture_output=True, text=True, timeout=240, check=False,
         env={**__import__("os").environ, "OMP_NUM_THREADS": "1", "GANLAB_OFFLINE": "1",
              "PYTHONPATH": str(Path(ganlab.__file__).parents[1])},
+             encoding="utf-8",
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-2000:]
     log = (tmp_path / "run" / "log.jsonl").read_text(encoding="utf-8").splitlines()

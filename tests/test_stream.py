@@ -164,6 +164,56 @@ def test_a_stream_that_was_set_back_to_its_beginning_resumes_exactly():
     assert all(torch.equal(x, next(b)) for x in rest)
 
 
+@pytest.mark.parametrize("rewind", [0, 1, 3, 7])
+@pytest.mark.parametrize("options", [{}, {"flip": True}, {"crop": 2, "workers": 0}])
+def test_a_pass_has_an_order_of_its_own_after_the_stream_was_set_back(rewind, options):
+    """The trainer takes a batch before it begins, and gives it back."""
+    mapped = "workers" in options
+    plain = Stream(Pictures(mapped=mapped), 5, seed=5, **options)
+    again = Stream(Pictures(mapped=mapped), 5, seed=5, **options)
+    start = again.state_dict()
+    for _ in range(rewind):
+        next(again)
+    again.load_state_dict(start)
+    passes = []
+    for number in range(4):
+        batches = [next(again), next(again)]
+        assert all(torch.equal(batch, next(plain)) for batch in batches)
+        assert again.seen == number
+        passes.append([abs(i) for batch in batches for i in ids(batch)])
+        assert sorted(passes[-1]) == list(range(10))
+    assert len({tuple(order) for order in passes}) == 4
+    assert str(again.state_dict()) == str(plain.state_dict())
+
+
+def test_a_first_pass_that_earlier_versions_counted_as_before_the_first_is_gone_on_with():
+    new = Stream(Pictures(), 3, seed=5, flip=True)
+    start = new.state_dict()
+    shown = [next(new) for _ in range(3)]
+    # a stream that was set back had drawn the order and kept the state of its beginning
+    old = {
+        "epoch": -1, "position": 3,
+        "generator": start["generator"], "epoch_generator": start["generator"],
+    }  # fmt: skip
+    resumed = Stream(Pictures(), 3, seed=99, flip=True)
+    resumed.load_state_dict(old)
+    assert [torch.equal(next(resumed), batch) for batch in shown[1:]] == [True, True]
+    for _ in range(6):  # the passes after it are those of a stream of today
+        assert torch.equal(next(resumed), next(new))
+    assert str(resumed.state_dict()) == str(new.state_dict())
+
+
+def test_a_state_of_any_time_comes_back_as_it_was():
+    for taken in range(8):
+        a = Stream(Pictures(), 3, flip=True, seed=5)
+        for _ in range(taken):
+            next(a)
+        b = Stream(Pictures(), 3, flip=True, seed=9)
+        next(b)
+        b.load_state_dict(a.state_dict())
+        assert str(a.state_dict()) == str(b.state_dict())
+
+
 def test_the_order_is_that_of_the_first_edition():
     # Trained networks that the book shows saw the pictures in this order.
     stream = Stream(Pictures(), 5, seed=0, flip=True)

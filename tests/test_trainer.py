@@ -292,7 +292,8 @@ RANKS = """
                   generator={"width": 8, "latent": 4, "batch_norm": False},
                   discriminator={"width": 8})
     game, stream = build(plan, Pictures(), rank=rank, world=world)
-    Trainer(sys.argv[1] if rank == 0 else None, 5, 0, 0, ideal=False).fit(game, stream, 10)
+    folder = f"{sys.argv[1]}/{world}" if rank == 0 else None
+    Trainer(folder, 5, 0, 0, ideal=False).fit(game, stream, 10)
     torch.save(game.state_dict(), f"{sys.argv[1]}/state-{world}-{rank}.pt")
     ranks.stop()
 """
@@ -316,7 +317,7 @@ def test_two_ranks_are_one_process_with_twice_the_batch(tmp_path):
         for key, value in first[side]["network"].items():
             assert torch.equal(value, second[side]["network"][key])
             assert torch.allclose(value, alone[side]["network"][key], atol=1e-5)
-    log = read_log(tmp_path / "log.jsonl")
+    log = read_log(tmp_path / "2" / "log.jsonl")
     assert log[-1]["images"] == 160
 
 

@@ -98,7 +98,7 @@ def written(root: Path = ROOT) -> Address:
 def text_files(root: Path = ROOT) -> Iterator[Path]:
     """Yield the text files of the project: what git tracks or would track."""
     command = ["git", "-C", str(root), "ls-files", "-co", "--exclude-standard", "-z"]
-    listing = subprocess.run(command, capture_output=True, text=True)
+    listing = subprocess.run(command, capture_output=True, text=True, encoding="utf-8")
     if listing.returncode == 0:
         paths = [root / name for name in listing.stdout.split("\0") if name]
     else:  # an unpacked archive

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import argparse
-import json
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ganlab.errors import DataError, GanlabError
+from ganlab.cli.places import ready, spelled
+from ganlab.cli.report import same_data, table
+from ganlab.errors import DataError, GanlabError, at_least
+from ganlab.files import write_json
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -61,9 +64,7 @@ def evaluate(args: argparse.Namespace) -> int:
     """`ganlab evaluate`."""
     from ganlab.runs.run import Run
 
-    target = Path(args.run).expanduser()
-    if args.out is not None and args.out.is_dir():
-        raise GanlabError(f"--out {args.out} is a folder: name a file")
+    target = spelled(args.run)
     if not (target / "recipe.json").is_file():
         report = _files(target, args)
         where = Path("evaluation.json")
@@ -81,11 +82,7 @@ def evaluate(args: argparse.Namespace) -> int:
 
 
 def _write(report: dict[str, Any], path: Path) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.partial")
-    partial.write_text(json.dumps(report, indent=2, ensure_ascii=False) + "\n")
-    partial.replace(path)
-    print(f"written to {path}")
+    print(f"written to {write_json(path, report)}")
 
 
 def _points(run: Any, args: argparse.Namespace) -> int:
@@ -97,13 +94,15 @@ def _points(run: Any, args: argparse.Namespace) -> int:
         if getattr(args, option) not in (None, False):
             name = option.replace("_", "-")
             raise GanlabError(f"--{name} is for pictures: points are scored by their modes")
-    n = 2500 if args.n is None else args.n
-    if n < 1:
-        raise GanlabError(f"-n must be at least 1, not {n}")
+    n = min(at_least("-n", 2500 if args.n is None else args.n, most=sys.maxsize), 2500)
+    _seed(args)
+    same_data(run)
+    run.generator()  # none yet: say so first
+    where = ready(args.out or run.folder / "scores.json", (".json",))
     scores = score(run.sample, source(run.recipe), True, n, args.seed)
     scores |= {"recipe": run.recipe.name, "step": run.step}
     print(verdict(scores))
-    _write(scores, args.out or run.folder / "scores.json")
+    _write(scores, where)
     return 0
 
 
@@ -116,17 +115,20 @@ def _run(run: Any, args: argparse.Namespace) -> dict[str, Any]:
     from ganlab.metrics.scoring import count_modes
     from ganlab.recipes.building import source
 
-    _check(args)
+    if args.against is None:
+        same_data(run)
     run.generator()  # none yet: say so before anything takes time
-    shape = tuple(run.about["shape"])
+    ready_made = _check(args, run.folder / "evaluation.json")
+    shape = run.shape
     notes: list[str] = []
     if args.against is None:
         real = source(run.recipe)
+        same_data(run, real)
     else:
         notes = resized(args.against, native(args.against), shape)
         real = load(args.against, size=shape[1], channels=shape[0])
     fake = evaluation.Pictures(str(run.folder), lambda n, seed: generated(run, n, seed))
-    judge, pool, learned = _judge(args, real)
+    judge, pool, learned = _judge(args, real, ready_made)
     report = evaluation.evaluate(pool, fake, judge, _metrics(args), args.n, args.seed)
     report["notes"] += learned + notes
     if stacked(real) and report["features"].startswith("classifier:"):
@@ -152,9 +154,9 @@ def _files(target: Path, args: argparse.Namespace) -> dict[str, Any]:
             f"{target} is not a run: name the real pictures with --against (a folder, a zip or a"
             " data set)"
         )
-    if Path(args.against).expanduser().resolve() == target.resolve():
+    if spelled(args.against).resolve() == target.resolve():
         raise GanlabError(f"{target} against itself says nothing: name other pictures")
-    _check(args)
+    ready_made = _check(args, Path("evaluation.json"))
     mine, theirs = native(str(target)), native(args.against)
     side = min(mine.short, theirs.short)
     shape = (max(mine.channels, theirs.channels), side, side)
@@ -162,7 +164,7 @@ def _files(target: Path, args: argparse.Namespace) -> dict[str, Any]:
     drawn, real = (load(p, size=side, channels=shape[0]) for p in (str(target), args.against))
     evaluation.enough(drawn.name, len(drawn))
     fake = evaluation.Pictures(str(target), lambda n, seed: picked(drawn, n, seed), len(drawn))
-    judge, pool, learned = _judge(args, real)
+    judge, pool, learned = _judge(args, real, ready_made)
     report = evaluation.evaluate(pool, fake, judge, _metrics(args), args.n, args.seed)
     report["notes"] += learned + notes + ([drawn.note] if drawn.note else [])
     return report
@@ -174,51 +176,71 @@ def _metrics(args: argparse.Namespace) -> tuple[str, ...]:
     return DEFAULT if args.metrics is None else chosen(args.metrics)
 
 
-def _check(args: argparse.Namespace) -> None:
-    """Refuse what does not go together, before pictures are read.
+def _seed(args: argparse.Namespace) -> None:
+    from ganlab.models.latent import SEEDS
+
+    at_least("--seed", args.seed, 0, SEEDS)
+
+
+def _check(args: argparse.Namespace, usual: Path) -> Any:
+    """Refuse what cannot be done, before pictures are read.
+
+    Args:
+        args: as given.
+        usual: where the report goes without `--out`.
+
+    Returns:
+        The extractor; None for the classifier, which learns from the pictures.
 
     Raises:
-        GanlabError: saying what does.
+        GanlabError: saying what can.
     """
+    from ganlab.metrics import weights
     from ganlab.metrics.evaluation import LEAST
-    from ganlab.metrics.extractors import check_name
+    from ganlab.metrics.extractors import check_name, extractor
     from ganlab.metrics.resize import resizer
+    from ganlab.runs import pick_device
 
-    _metrics(args)
-    if args.n is not None and args.n < LEAST:
-        raise GanlabError(f"-n must be at least {LEAST}, not {args.n}")
-    check_name(args.features or "classifier")
-    if args.features in (None, "classifier"):
+    metrics, name = _metrics(args), check_name(args.features or "classifier")
+    at_least("-n", LEAST if args.n is None else args.n, LEAST, sys.maxsize)
+    _seed(args)
+    if name == "classifier":
         for option in ("resizer", "weights"):
             if getattr(args, option) is not None:
                 raise GanlabError(f"--{option} goes with --features inception or torchvision:NAME")
-    if args.download_weights and args.features != "inception":
+    if args.download_weights and name != "inception":
         raise GanlabError("--download-weights goes with --features inception")
     if args.resizer is not None:
         resizer(args.resizer)
+    if "is" in metrics and name.startswith("torchvision:"):
+        raise GanlabError(f"the Inception Score needs classes, and {name} has none")
+    device = pick_device(args.device or ("cpu" if name == "classifier" else None))
+    ready(args.out or usual, (".json",))
+    if name == "classifier":
+        return None
+    if args.download_weights:
+        weights.download()
+    return extractor(name, None, args.weights, args.resizer, device)
 
 
-def _judge(args: argparse.Namespace, real: Any) -> tuple[Any, Any, list[str]]:
+def _judge(args: argparse.Namespace, real: Any, ready_made: Any) -> tuple[Any, Any, list[str]]:
     """The extractor, the real pictures that scores may take, and what is to be said about it."""
-    from ganlab.metrics import weights
+    from ganlab.data.stacked import stacked
     from ganlab.metrics.evaluation import LEAST, enough
-    from ganlab.metrics.extractors import extractor
     from ganlab.metrics.scoring import learned
     from ganlab.runs import pick_device
 
-    name = args.features or "classifier"
-    if name != "classifier":
+    if ready_made is not None:
         enough(real.name, len(real), 2 * LEAST)
-        if args.download_weights:
-            weights.download()
-        device = pick_device(args.device)
-        return extractor(name, real, args.weights, args.resizer, device), real, []
+        return ready_made, real, []
     if real.shape[1] < SMALLEST:
         raise DataError(
             f"{real.name}: {real.shape[1]} px are too few for the classifier ({SMALLEST}): use"
             " --features inception"
         )
     enough(real.name, len(real), 4 * LEAST)
+    if "is" in _metrics(args) and (real.labels is None or len(real.classes) < 2 or stacked(real)):
+        raise GanlabError(f"the Inception Score needs classes: {real.name} has none")
     # On the CPU, unless told otherwise: the same weights, hence fingerprint, every time.
     judge, rest = learned(real, device=pick_device(args.device or "cpu"))
     if len(rest) == len(real):
@@ -229,11 +251,16 @@ def _judge(args: argparse.Namespace, real: Any) -> tuple[Any, Any, list[str]]:
 
 
 def generated(run: Any, n: int, seed: int) -> Iterator[Tensor]:
-    """The pictures of `run.sample(n, seed)`, batch by batch, as bytes."""
-    from ganlab.data import to_uint8
+    """The pictures of `run.sample(n, seed)`, batch by batch, as bytes.
+
+    Raises:
+        DataError: one is not finite.
+    """
+    from ganlab.metrics.arrays import as_bytes
     from ganlab.models.latent import drawn
 
-    return (to_uint8(part) for part in drawn(run.generator(), n, seed))
+    name = f"a picture of {run.folder}"
+    return (as_bytes(part, name) for part in drawn(run.generator(), n, seed))
 
 
 def picked(data: Any, n: int, seed: int) -> Iterator[Tensor]:
@@ -246,38 +273,3 @@ def picked(data: Any, n: int, seed: int) -> Iterator[Tensor]:
 
     order = torch.randperm(len(data), generator=torch.Generator().manual_seed(seed + 10**6))
     return (data.images[part] for part in order[:n].split(256))
-
-
-def table(report: dict[str, Any]) -> str:
-    """The report for people: a row a metric, then what the numbers depend on."""
-    head = ("metric", "score", "real vs real", "better")
-    cells = [
-        (row["label"], _number(row["value"]), _number(row["floor"]), row["better"])
-        for row in report["rows"].values()
-    ]
-    widths = [max(len(line[i]) for line in (head, *cells)) for i in range(3)]
-
-    def line(row: tuple[str, ...]) -> str:
-        name, score, floor, better = row
-        return f"{name:{widths[0]}}  {score:>{widths[1]}}  {floor:>{widths[2]}}  {better}"
-
-    learned = ""
-    if report["accuracy"] is not None:
-        learned = f" ({report['task']}, accuracy {report['accuracy']:.1%} on held-out pictures)"
-    channels, height, width = report["shape"]
-    floor = f"{report['floor_n']:,} against {report['floor_n']:,} other"
-    lines = [
-        f"{report['pictures']} against {report['data']}",
-        *map(line, (head, *cells)),
-        f"pictures   n = {report['n']} of {channels} x {height} x {width}, seed {report['seed']};"
-        f" {report['data_count']:,} real ones, floor: {floor} real ones",
-        f"features   {report['dims']}-d {report['features']}{learned}",
-        f"resizer    {report['resizer']}",
-        *(f"note       {note}" for note in report["notes"]),
-    ]
-    return "\n".join(lines)
-
-
-def _number(value: float) -> str:
-    """Four significant digits, without an exponent where people would not use one."""
-    return f"{value:.4g}" if 1e-3 <= abs(value) < 1e4 or value == 0 else f"{value:.2e}"

@@ -1,13 +1,14 @@
-"""`ganlab export`: a trained generator for other programs."""
+"""`ganlab export`: a trained network for other programs."""
 
 from __future__ import annotations
 
 import argparse
 import math
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-from ganlab.errors import GanlabError, unknown
+from ganlab.cli.places import ready, spelled
+from ganlab.errors import GanlabError, at_least, unknown
 
 EXAMPLES = """\
 examples:
@@ -18,6 +19,8 @@ examples:
   ganlab export runs/faces --to onnx --part mapping     z to w, one for each layer
   ganlab export runs/faces --to onnx --part synthesis   these to a picture: mix and edit between
   ganlab export runs/dcgan-mnist --to safetensors --half --out digits.safetensors
+  ganlab export runs/classifier-mnist                   picture to logits
+  ganlab export runs/vae-mnist --network encoder        picture to means, then log variances
 
 then, anywhere:
   import numpy, onnxruntime
@@ -39,11 +42,19 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         "--out",
         type=Path,
         metavar="FILE",
-        help="default: RUN/generator.onnx, or NAME.onnx here for a stored result",
+        help="default: RUN/NETWORK.onnx, or NAME.onnx here for a stored result",
     )
     parser.add_argument("--part", help="whole (default), mapping or synthesis")
     parser.add_argument(
         "--psi", metavar="P", help="truncation, 0 to 1 (default: 1, none), or the word 'input'"
+    )
+    parser.add_argument(
+        "--network",
+        metavar="NAME",
+        help="of those that the run keeps (default: its generator, or the only one)",
+    )
+    parser.add_argument(
+        "--opset", type=int, metavar="N", help="ONNX operators of version 17 to 21 (default: 18)"
     )
     parser.add_argument("--half", action="store_true", help="store weights in 16 bits")
     parser.add_argument(
@@ -55,53 +66,90 @@ def export(args: argparse.Namespace) -> int:
     """`ganlab export`."""
     from ganlab.deploy import export as maker
     from ganlab.deploy import onnx_files
+    from ganlab.models.latent import SEEDS
 
     if args.to not in FORMATS:
         raise GanlabError(unknown("format", args.to, FORMATS))
     psi = _psi(args.psi)
-    if args.to == "safetensors" and (args.part is not None or args.psi is not None):
+    at_least("--seed", args.seed, 0, SEEDS)
+    onnx = args.to == "onnx"
+    if not onnx and (args.part is not None or args.psi is not None):
         raise GanlabError("--part and --psi go with --to onnx: weights are stored whole")
-    if args.out is not None and args.out.is_dir():
-        raise GanlabError(f"--out {args.out} is a folder: name a file")
-    if args.to == "onnx":
+    if not onnx and args.opset is not None:
+        raise GanlabError("--opset goes with --to onnx")
+    opset = at_least("--opset", maker.OPSET if args.opset is None else args.opset, *maker.OPSETS)
+    if onnx:
         onnx_files.require()  # before anything is read
-    generator, recipe, shape, place = stored(args.run)
+    found = stored(args.run, args.network)
     suffix, part = FORMATS[args.to], args.part or "whole"
+    place = found.place
     kept = place.with_name(place.name + ("" if part == "whole" else f"-{part}") + suffix)
-    path = args.out or kept
-    if args.to == "safetensors" and path.resolve().parent == Path(args.run).resolve():
-        raise GanlabError(f"{path} lies among what the run itself keeps: name a file with --out")
-    about = maker.about(recipe, shape)
-    try:
-        if args.to == "onnx":
-            made = maker.to_onnx(generator, path, part, psi, args.half, args.seed, about, True)
-        else:
-            made = maker.to_safetensors(generator, path, args.half, args.seed, about)
-    except OSError as error:
-        raise GanlabError(f"{path} cannot be written: {error.strerror or error}") from error
+    path = ready(args.out or kept, (suffix,) if onnx else ())
+    if path.exists() and path.suffix.lower() != suffix:
+        raise GanlabError(f"{path} is there and no {suffix} file: name another with --out")
+    about = maker.about(found.recipe, found.shape) | {"network": found.name}
+    told: dict[str, Any] = {"shape": found.shape, "output": maker.OUTPUTS.get(found.name, "")}
+    if onnx:
+        made = maker.to_onnx(
+            found.network, path, part, psi, args.half, args.seed, about, True, opset, **told
+        )
+    else:
+        made = maker.to_safetensors(found.network, path, args.half, args.seed, about, **told)
     print(report(made))
     return 0
 
 
-def stored(target: str) -> tuple[Any, Any, tuple[int, ...], Path]:
-    """The generator of a run's folder or of a stored result, its recipe, its data's shape, and
-    where a file made from it goes, without suffix.
+class Stored(NamedTuple):
+    """A trained network on disk.
+
+    Attributes:
+        network: in eval mode.
+        name: among what its run keeps.
+        recipe: of the run.
+        shape: (C, H, W) of the data, or (d,).
+        place: where a file made from it goes, without suffix.
+    """
+
+    network: Any
+    name: str
+    recipe: Any
+    shape: tuple[int, ...]
+    place: Path
+
+
+def stored(target: str, name: str | None = None) -> Stored:
+    """A network of a run's folder, or the generator of a stored result.
+
+    Args:
+        target: the folder, or the name of the result.
+        name: of the network; None for the generator, or for the only one.
 
     Raises:
-        GanlabError: there is no such run or result, or it holds no generator.
+        GanlabError: there is no such run or result, or it holds no such network.
     """
     from ganlab.runs import published
     from ganlab.runs.run import Run
 
-    folder = Path(target).expanduser()
-    if (folder / "recipe.json").is_file():
+    folder = spelled(target)
+    if any((folder / name).exists() for name in ("recipe.json", "about.json", "checkpoints")):
         run = Run(folder)
-        return run.generator(), run.recipe, tuple(run.about["shape"]), folder / "generator"
+        shape = run.shape
+        names = list(run.recipe.products(shape))
+        if name is None:
+            name = "generator" if "generator" in names else names[0]
+            if name != "generator" and len(names) > 1:
+                raise GanlabError(f"{target}: choose a --network of {', '.join(names)}")
+        if name not in names:
+            raise GanlabError(unknown("network", name, names))
+        return Stored(run.product(name), name, run.recipe, shape, folder / name)
     if not (folder / published.WEIGHTS).is_file():
         if target not in published.names():
             raise GanlabError(unknown("run or stored result", target, published.names()))
         folder = published.folder(target)
-    return *published.read(folder), Path(folder.name)
+    if name not in (None, "generator"):
+        raise GanlabError(unknown("network", str(name), ["generator"]))
+    network, recipe, shape = published.read(folder)
+    return Stored(network, "generator", recipe, shape, Path(folder.name))
 
 
 def _psi(text: str | None) -> float | None:

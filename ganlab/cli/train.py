@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import argparse
 import os
+import shlex
 import sys
 from pathlib import Path
+
+from ganlab.errors import one_line
 
 EXAMPLES = """\
 examples:
@@ -23,7 +26,9 @@ and scores.json. Ctrl-C saves a checkpoint and stops; a second one stops at once
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of `ganlab train`."""
     parser.add_argument("recipe", help="name of a recipe ('ganlab recipes' lists them)")
-    parser.add_argument("--data", help="another data set, or a folder or zip of pictures")
+    parser.add_argument(
+        "--data", help="another data set, or a folder, zip, .npy or .npz of pictures"
+    )
     parser.add_argument("--steps", type=int, help="rounds to play in total")
     parser.add_argument("--seed", type=int, help="of weights, data order and latent vectors")
     parser.add_argument(
@@ -60,16 +65,19 @@ def train(args: argparse.Namespace) -> int:
     plan = recipe(args.recipe, **changes)
     callbacks = [] if progress.wanted() else [Lines()]
     if os.environ.get("RANK", "0") == "0":
-        print(f"{plan.name}: {plan.about}; {plan.steps} steps of {plan.batch}", flush=True)
+        # with other pictures the words about the recipe's own say nothing
+        what = plan.about if "data" not in changes else f"on {one_line(plan.data)}"
+        print(f"{plan.name}: {what}; {plan.steps} steps of {plan.batch}", flush=True)
     try:
         run = runs.train(
-            plan,
+            args.recipe,
             args.out,
             resume=args.resume,
             device=args.device,
             trackers=args.track,
             callbacks=callbacks,
             evaluate=not args.no_score,
+            **changes,
         )
     finally:
         first = ranks.rank() == 0
@@ -79,7 +87,7 @@ def train(args: argparse.Namespace) -> int:
     if run.stopped:
         print(
             f"stopped at step {run.step}; saved. Continue with: ganlab train {args.recipe}"
-            f" --out {run.folder} --resume",
+            f" --out {shlex.quote(str(run.folder))} --resume",
             file=sys.stderr,
         )
         return 130

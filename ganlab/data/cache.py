@@ -2,29 +2,37 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
-import io
 import json
 import os
 import shutil
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import platformdirs
-import torch
-from filelock import FileLock
+from filelock import FileLock, Timeout
 
+from ganlab.data import entry as entries
+from ganlab.data.entry import Damaged, Unkept, keeping
+from ganlab.data.entry import Decoded as Decoded
 from ganlab.data.imageset import ImageSet
-from ganlab.errors import DataError
+from ganlab.errors import one_line
+from ganlab.files import as_path
 from ganlab.progress import bar, wanted
 
 FORMAT = 1
-MAP_ABOVE = 256 * 2**20  # bytes; a larger set is mapped from its file instead of read
+BUILDING = ".building-"  # begins the names of folders of entries that are not whole yet
+STALE = 24 * 3600  # seconds after which such a folder was left by a process that is dead
+PATIENCE = 5.0  # seconds of waiting for another process in silence
+AGAIN = 60.0  # seconds until the wait is told of again
+#: What the system says where a disk knows no locks.
+_LOCKLESS = {errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOTSUP}
 
 
 def say(line: str) -> None:
@@ -33,8 +41,12 @@ def say(line: str) -> None:
 
 
 def cache_root() -> Path:
-    """The folder that ganlab may write to: ``$GANLAB_CACHE`` or the user's cache folder."""
-    return Path(os.environ.get("GANLAB_CACHE") or platformdirs.user_cache_dir("ganlab"))
+    """The folder that ganlab may write to: ``$GANLAB_CACHE`` or the user's cache folder.
+
+    Raises:
+        FileError: it is in the home of a user who does not exist.
+    """
+    return as_path(os.environ.get("GANLAB_CACHE") or platformdirs.user_cache_dir("ganlab"))
 
 
 def data_root(root: str | os.PathLike | None = None) -> Path:
@@ -76,19 +88,35 @@ def _bar(steps: Iterable[int], total: int, each: int, what: str) -> Iterator[int
             drawn.update(min(each, total - drawn.n))
 
 
-@dataclass
-class Decoded:
-    """Pictures on their way into the cache.
+def acquired(path: Path, doing: str) -> FileLock:
+    """A lock that is held, for the caller to release; who waits for it is told why.
 
-    ``blocks`` yields uint8 arrays (B, C, H, W); the other fields are read after the last block,
-    so that a reader may fill them (labels of the files that could be read) as it goes.
+    On a disk that knows no locks it holds nobody off: what it guards must end in one step that
+    does no harm twice.
+
+    Args:
+        path: of the lock, which stays; its folder exists.
+        doing: what the other process does, for the line.
+
+    Raises:
+        OSError: no lock can be made there.
     """
-
-    blocks: Iterable[np.ndarray]
-    labels: list[int] | np.ndarray | None = None
-    classes: tuple[str, ...] = ()
-    factors: dict[str, np.ndarray] = field(default_factory=dict)
-    notes: list[str] = field(default_factory=list)
+    lock, wait = FileLock(path), PATIENCE
+    while True:
+        try:
+            lock.acquire(timeout=wait)
+            return lock
+        except Timeout:
+            if not os.path.lexists(path):  # nobody holds it: it could not be made, time after time
+                raise OSError(errno.EACCES, "no lock can be made", str(path)) from None
+            say(f"another process is {doing}: waiting for it ({one_line(path)} is its lock)")
+            wait = AGAIN
+        except NotImplementedError:
+            return lock
+        except OSError as error:
+            if error.errno not in _LOCKLESS:
+                raise
+            return lock
 
 
 def _entry(label: str, key: dict[str, Any]) -> Path:
@@ -99,7 +127,18 @@ def _entry(label: str, key: dict[str, Any]) -> Path:
 
 def lookup(name: str, label: str, key: dict[str, Any]) -> ImageSet | None:
     """The set that ``key`` describes if the cache has it whole."""
-    return _read(name, _entry(label, key))
+    try:
+        return _whole(name, _entry(label, key), "it is not used")
+    except Unkept:
+        return None
+
+
+def _whole(name: str, entry: Path, instead: str = "it is decoded again") -> ImageSet | None:
+    try:
+        return entries.read(name, entry)
+    except Damaged as error:
+        say(f"the decoded set {one_line(entry)} {error}: {instead}")
+        return None
 
 
 def cached(name: str, label: str, key: dict[str, Any], build: Callable[[], Decoded]) -> ImageSet:
@@ -107,108 +146,67 @@ def cached(name: str, label: str, key: dict[str, Any], build: Callable[[], Decod
 
     The entry is a folder that is renamed into place when it is complete, so a reader never sees
     half of one; a lock keeps several processes (``torchrun``) from building the same set.
-    An entry that is damaged is built again. If the cache folder cannot be written, the set is
-    built in memory.
+    An entry that is damaged is built again, with a line that says so. If the cache cannot be
+    used (read-only, full, no folder), the set is built in memory, with a line as well.
 
     Args:
         name: the name of the set that is returned.
         label: readable start of the entry's file name.
         key: plain data; two sets with the same key are the same set.
-        build: called only if there is no whole entry.
+        build: called only if there is no whole entry; once more if the disk fills up meanwhile.
     """
-    home = cache_root() / "decoded"
     entry = _entry(label, key)
-    found = _read(name, entry)
-    if found is not None:
-        return found
     try:
+        found = _whole(name, entry)
+        return _stored(name, entry, build) if found is None else found
+    except Unkept as error:
+        say(
+            f"{one_line(error)}: {name} is decoded into memory and not kept; GANLAB_CACHE can name"
+            " another folder"
+        )
+    return entries.remember(name, build())
+
+
+def _stored(name: str, entry: Path, build: Callable[[], Decoded]) -> ImageSet:
+    """Build the entry unless another process has done so.
+
+    Raises:
+        Unkept: it cannot be stored.
+    """
+    home = entry.parent
+    with keeping(home):
         home.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(f"{entry}.lock")
-        lock.acquire()
-    except OSError:
-        with tempfile.TemporaryDirectory() as scratch:
-            _write(Path(scratch), build())
-            got = _read(name, Path(scratch), map_above=None)
-            assert got is not None
-            return got
+        lock = acquired(Path(f"{entry}.lock"), f"decoding {name}")
     try:
-        found = _read(name, entry)  # another process may have built it meanwhile
+        try:
+            found = entries.read(name, entry)  # another process may have built it meanwhile
+        except Damaged:  # as has been said
+            found = None
         if found is not None:
             return found
-        shutil.rmtree(entry, ignore_errors=True)
-        scratch = tempfile.mkdtemp(dir=home, prefix=".building-")
+        _sweep(home)
+        with keeping(home):
+            scratch = Path(tempfile.mkdtemp(dir=home, prefix=BUILDING))
         try:
-            _write(Path(scratch), build())
-            os.replace(scratch, entry)
-        except OSError as e:
-            raise DataError(f"cannot store the decoded {name} in {home}: {e}") from e
+            entries.write(scratch, build())
+            with keeping(entry):
+                if entry.exists():
+                    shutil.rmtree(entry)
+                os.replace(scratch, entry)
         finally:
             shutil.rmtree(scratch, ignore_errors=True)
-        found = _read(name, entry)
-        if found is None:
-            raise DataError(f"the decoded {name} was damaged while it was stored in {home}")
-        return found
+        found = _whole(name, entry)
     finally:
         lock.release()
+    if found is None:
+        raise Unkept(f"{home} does not keep what is written to it")
+    return found
 
 
-def _header(shape: tuple[int, ...]) -> bytes:
-    """The start of an ``.npy`` file of bytes (numpy pads it, so that N may change later)."""
-    out = io.BytesIO()
-    np.lib.format.write_array_header_1_0(
-        out, {"descr": "|u1", "fortran_order": False, "shape": shape}
-    )
-    return out.getvalue()
-
-
-def _write(folder: Path, decoded: Decoded) -> None:
-    """Write one entry; pictures stream to the file, so a set may be larger than memory."""
-    count, shape = 0, None
-    with open(folder / "images.npy", "wb") as f:
-        for block in decoded.blocks:
-            if shape is None:
-                shape = block.shape[1:]
-                f.write(_header((0, *shape)))
-            f.write(np.ascontiguousarray(block, dtype=np.uint8).data)
-            count += len(block)
-        if shape is None or count == 0:
-            raise DataError("; ".join(["no picture could be read", *decoded.notes]))
-        f.seek(0)
-        f.write(_header((count, *shape)))
-    extras: dict[str, np.ndarray] = {f"factor {k}": v for k, v in decoded.factors.items()}
-    if decoded.labels is not None:
-        extras["labels"] = np.asarray(decoded.labels, dtype=np.int64)
-    np.savez(folder / "extras.npz", **extras)  # type: ignore[arg-type]
-    meta = {
-        "shape": [count, *shape],
-        "sizes": {n: (folder / n).stat().st_size for n in ("images.npy", "extras.npz")},
-        "classes": list(decoded.classes),
-        "note": "; ".join(decoded.notes),
-    }
-    (folder / "meta.json").write_text(json.dumps(meta), encoding="utf-8")
-
-
-def _read(name: str, folder: Path, map_above: int | None = MAP_ABOVE) -> ImageSet | None:
-    """Read an entry, or None if there is none or it is not whole."""
-    try:
-        meta = json.loads((folder / "meta.json").read_text(encoding="utf-8"))
-        if any((folder / n).stat().st_size != size for n, size in meta["sizes"].items()):
-            return None
-        large = map_above is not None and meta["sizes"]["images.npy"] > map_above
-        # "c": private copy-on-write pages, because torch warns about arrays it cannot write to
-        array = np.load(folder / "images.npy", mmap_mode="c" if large else None)
-        with np.load(folder / "extras.npz", allow_pickle=False) as extras:
-            got = {k: torch.from_numpy(extras[k]) for k in extras.files}
-        if list(array.shape) != meta["shape"] or array.dtype != np.uint8:
-            return None
-    except (OSError, ValueError, KeyError, EOFError):
-        return None
-    return ImageSet(
-        name=name,
-        images=torch.from_numpy(array),
-        labels=got.pop("labels", None),
-        classes=tuple(meta["classes"]),
-        factors={k.removeprefix("factor "): v for k, v in got.items()},
-        note=meta["note"],
-        mapped=large,
-    )
+def _sweep(home: Path) -> None:
+    """Remove what killed processes have left."""
+    for folder in home.glob(f"{BUILDING}*"):
+        with suppress(OSError):  # another process may be faster
+            newest = max(p.stat().st_mtime for p in (folder, *folder.iterdir()))
+            if time.time() - newest > STALE:
+                shutil.rmtree(folder)

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ganlab.data.cache import Decoded
-from ganlab.data.folder import Files, Layout, folder_files, zip_files
-from ganlab.data.pictures import decode
+from ganlab.data.decoding import decode
+from ganlab.data.folder import Layout, folder_files, zip_files
+from ganlab.data.listing import Files
 from ganlab.errors import DataError
 
 if TYPE_CHECKING:
@@ -49,12 +50,8 @@ def _decode(files: Files, table: Path, want: Want) -> Decoded:
     return decode(
         files,
         Layout(names, None, (), _attributes(table, names)),
-        size=want.size,
-        channels=want.channels,
-        background=want.background,
-        damaged=want.damaged,
-        limit=want.limit,
-        what="celeba",
+        want,
+        "celeba",
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import io
 import os
@@ -18,14 +19,17 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock
-
 from ganlab import progress
-from ganlab.data.cache import say
+from ganlab.data.cache import acquired, say
+from ganlab.errors import one_line
+from ganlab.files import reason
 
 TRIES = 3
 WAIT = 1.0  # seconds before the second try; doubled for each one after it
 TIMEOUT = 30.0  # seconds without an answer
+#: What the system says of the disk, not of the network: another try changes nothing.
+_DISK = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.EFBIG,
+         errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ENAMETOOLONG, errno.ELOOP}  # fmt: skip
 
 
 def _idx(*digests: str) -> dict[str, str]:
@@ -97,7 +101,7 @@ def persist(what: str, megabytes: int, to: Path, get: Callable[[], None]) -> Non
     """Run a download up to three times, alone among the processes that want it.
 
     Raises:
-        Unreachable: if every try fails.
+        Unreachable: if every try fails, or the disk takes no file.
         Corrupt: if what arrives fails its check.
     """
     say(f"downloading {what} (about {megabytes:,} MB) to {to}")
@@ -106,14 +110,13 @@ def persist(what: str, megabytes: int, to: Path, get: Callable[[], None]) -> Non
         if attempt:
             time.sleep(WAIT * 2 ** (attempt - 1))
         try:
-            with _patience(), _where_bars_belong():
+            with _patience():
                 return get()
         # RuntimeError is what torchvision raises when every mirror failed
         except (OSError, EOFError, RuntimeError) as e:
-            if isinstance(e, PermissionError):
-                problem = e
-                break
             problem = e
+            if isinstance(e, OSError) and e.errno in _DISK:
+                raise Unreachable(f"{one_line(to)} cannot be written: {reason(e)}") from e
     raise Unreachable(_reason(problem))
 
 
@@ -147,11 +150,12 @@ def _where_bars_belong() -> Iterator[None]:
 def staged(root: Path, name: str) -> Iterator[Path]:
     """A scratch folder under ``root`` for one process at a time, removed in the end."""
     root.mkdir(parents=True, exist_ok=True)
-    with (
-        FileLock(root / f".{name}.lock"),
-        tempfile.TemporaryDirectory(dir=root, prefix=f".{name}-") as scratch,
-    ):
-        yield Path(scratch)
+    lock = acquired(root / f".{name}.lock", f"downloading {name}")
+    try:
+        with tempfile.TemporaryDirectory(dir=root, prefix=f".{name}-") as scratch:
+            yield Path(scratch)
+    finally:
+        lock.release()
 
 
 def torchvision(kind: str) -> Callable[[Path, Callable[[], bool]], None]:
@@ -168,7 +172,8 @@ def torchvision(kind: str) -> Callable[[Path, Callable[[], bool]], None]:
             if here():  # another process was faster
                 return
             try:
-                getattr(torchvision.datasets, kind)(str(scratch), download=True)
+                with _where_bars_belong():
+                    getattr(torchvision.datasets, kind)(str(scratch), download=True)
             except ModuleNotFoundError as e:  # CelebA lies on Google Drive
                 raise Corrupt(
                     f"its download needs the package {e.name}: pip install {e.name}"

@@ -10,13 +10,17 @@ from typing import Any
 import torch
 
 from ganlab.data import fetch, glyphs, stacked
-from ganlab.data.cache import cached, lookup, places, say, writable
+from ganlab.data.arrays import MOST, array_file
+from ganlab.data.cache import cached, lookup, say, writable
 from ganlab.data.folder import folder_files, zip_files
+from ganlab.data.formats import missing
 from ganlab.data.imageset import ImageSet
-from ganlab.data.pictures import choose, colour
+from ganlab.data.pictures import choose
 from ganlab.data.sizes import Size, as_size, compact
-from ganlab.data.sources import SOURCES, Source, Want, pictures
-from ganlab.errors import DataError, unknown
+from ganlab.data.sources import FILES, SOURCES, Source, Want, pictures
+from ganlab.data.spots import roots, spot
+from ganlab.errors import DataError, one_line, unknown
+from ganlab.files import reason
 
 GLYPHS = {"glyphs": 1, "glyphs-color": 3}
 STACKED = {"stacked-mnist": "mnist", "stacked-glyphs": "glyphs"}
@@ -35,26 +39,32 @@ def load(
     limit: int | None = None,
     **options: Any,
 ) -> ImageSet:
-    """A picture set as bytes, centre-cropped and resized (antialiased) to a square or rectangle.
+    """A picture set as bytes, fitted and resized (antialiased) to a square or rectangle.
 
     Args:
         name: one of :func:`available`, or ``folder:PATH``, ``zip:PATH`` or a plain path to a
-            folder or zip of pictures, with or without class folders and train/test folders.
+            folder or zip of pictures, with or without class folders and train/test folders, or to
+            an array file (``.npy``, ``.npz``; see `ganlab.data.arrays.array_file`).
         size: side of a square in pixels, or (height, width), or text such as "64x128" (height
-            first); by default the set's own. Glyphs are square.
-        channels: 1 (grey) or 3 (red, green, blue); by default the set's own, 3 for a folder.
+            first); by default the set's own, 64 for a folder. Glyphs are square.
+        channels: 1 (grey) or 3 (red, green, blue); of a folder, a zip or emoji also 4 (alpha is
+            kept); of an array whatever it has, 1 to 8. By default the set's own, 3 for a folder.
         split: "train" or "test".
         root: where sets lie; by default ``$GANLAB_DATA``, else the user's cache folder. A set
             that is not there is downloaded to it.
         limit: keep at most this many pictures: a fixed random choice (for glyphs, the first).
         options: for files (folders, zips, emoji, celeba, lsun): ``background`` (a colour put
-            under transparency, default "white") and ``damaged`` ("skip", the default, or
-            "refuse"). For lsun: ``category``. For glyphs: ``count``, ``seed``, ``characters``,
-            ``typefaces``, ``textures`` (see :mod:`ganlab.data.glyphs`). For stacks: ``count``,
-            ``seed`` (see :mod:`ganlab.data.stacked`).
+            under transparency, default "white"), ``damaged`` ("skip", the default, or "refuse"),
+            ``fit`` (what becomes of other sides' ratios: "crop", the default, "pad" or
+            "stretch"; see `ganlab.data.pictures.fit`) and ``range`` (which values of pictures
+            with more than 8 bits become 0 and 255: "auto", the lowest and highest of the set,
+            "full", or "LOW:HIGH"). For arrays: ``background``, ``fit``, ``range``. For lsun:
+            ``category``. For glyphs: ``count``, ``seed``, ``characters``, ``typefaces``,
+            ``textures`` (see :mod:`ganlab.data.glyphs`). For stacks: ``count``, ``seed`` (see
+            :mod:`ganlab.data.stacked`).
 
     Returns:
-        The set; its ``note`` says what was skipped or replaced.
+        The set; its ``note`` says what was left out, fitted or replaced.
 
     Raises:
         DataError: one line, if the name, an option or the files are wrong, or if the set is not
@@ -65,8 +75,8 @@ def load(
     if split not in SPLITS:
         raise DataError(unknown("split", str(split), SPLITS))
     side = None if size is None else compact(*as_size(size))
-    if channels not in (None, 1, 3):
-        raise DataError(f"channels={channels!r} is not a choice: use 1 (grey) or 3 (colour)")
+    known = name in GLYPHS or name in STACKED or name in SOURCES
+    _check_channels(channels, SOURCES[name].may if name in SOURCES else (1, 3) if known else None)
     if limit is not None and limit < 1:
         raise DataError(f"limit={limit} must be at least 1")
     if name in GLYPHS:
@@ -77,7 +87,23 @@ def load(
         return _stacked(name, side, channels, split, root, limit, **options)
     if name in SOURCES:
         return _named(SOURCES[name], side, channels, split, root, limit, options)
-    return _path(name, side or 64, channels or 3, split, limit, options)
+    return _path(name, side, channels, split, limit, options)
+
+
+def _check_channels(channels: Any, may: tuple[int, ...] | None) -> None:
+    """Refuse a number of channels that is none of those; what an array may have without any."""
+    if channels is None:
+        return
+    whole = isinstance(channels, int) and not isinstance(channels, bool)
+    if whole and channels in (may or range(1, MOST + 1)):
+        return
+    words = {1: "1 (grey)", 3: "3 (colour)", 4: "4 (colour and alpha)"}
+    *most, last = [words[c] for c in may or words]
+    arrays = "" if may else f", and for an array as many as it has, 1 to {MOST}"
+    raise DataError(
+        f"channels={one_line(repr(channels))} is not a choice: use {', '.join(most)} or"
+        f" {last}{arrays}"
+    )
 
 
 def _check_options(name: str, options: dict[str, Any], known: tuple[str, ...]) -> None:
@@ -138,18 +164,16 @@ def _named(
     if split not in source.splits:
         raise DataError(f"{name} has no split '{split}', only {', '.join(source.splits)}")
     want = Want(
-        size or source.size, channels or source.channels, split, limit,
-        **({"background": "white"} | options),
-    )  # fmt: skip
-    want = replace(want, background=colour(want.background))
-    for place in places(root):
-        found = source.find(place, want)
+        size or source.size, channels or source.channels, split, limit, **options
+    ).checked()  # fmt: skip
+    for here in roots(root):
+        found = _find(source, here, want)
         if found is not None:
             return _decoded(name, name, found, want)
-    looked = " and ".join(map(str, places(root)))
+    looked = " and ".join(map(str, roots(root)))
     if fetch.offline():
         return _stand_in(source, want, looked)
-    to = next((p for p in places(root) if writable(p)), None)
+    to = next((p for p in roots(root) if writable(p)), None)
     instead = f"set GANLAB_OFFLINE=1 or use the set '{_like(want)}', which needs no download"
     get = source.fetch
     if get is None:
@@ -173,11 +197,20 @@ def _named(
     return _decoded(name, name, found, want)
 
 
+def _find(source: Source, root: Path, want: Want) -> Any:
+    try:
+        return source.find(root, want)
+    except OSError as error:
+        raise DataError(f"{source.name} in {one_line(root)}: {reason(error)}") from error
+
+
 def _decoded(name: str, label: str, found: Any, want: Want) -> ImageSet:
     """From the cache: all of the set cut to the limit if that is there, else as asked for."""
     key = {"name": name, "source": found.fingerprint} | {
         k: v for k, v in vars(want).items() if k != "limit"
     }
+    if missing():  # with another Pillow there may be more pictures
+        key["missing"] = missing()
     sides = want.size if isinstance(want.size, tuple) else (want.size,)
     label = f"{label}-{want.split}-{'x'.join(map(str, (*sides, want.channels)))}"
     if want.limit is not None:
@@ -195,10 +228,11 @@ def _like(want: Want) -> str:
 def _stand_in(source: Source, want: Want, looked: str) -> ImageSet:
     """Glyphs of the same shape, and as many classes if there are so many characters."""
     c, h, w = want.shape
-    if h != w:
+    if h != w or c not in (1, 3):
+        cannot = f"drawn square, not {h}x{w}" if h != w else f"without alpha, not of {c} channels"
         raise DataError(
             f"{source.name} is not in {looked}, and glyphs, which would stand in for it with"
-            f" GANLAB_OFFLINE, are drawn square, not {h}x{w}"
+            f" GANLAB_OFFLINE, are {cannot}"
         )
     characters = glyphs.CHARACTERS[: source.classes or None]
     count = min(source.count, glyphs.COUNTS[want.split], want.limit or source.count)
@@ -215,28 +249,26 @@ def _stand_in(source: Source, want: Want, looked: str) -> ImageSet:
 
 
 def _path(
-    name: str, size: Side, channels: int, split: str, limit: int | None, options: dict[str, Any]
+    name: str,
+    size: Side | None,
+    channels: int | None,
+    split: str,
+    limit: int | None,
+    options: dict[str, Any],
 ) -> ImageSet:
-    """A folder or zip that the user names."""
-    prefix, colon, rest = name.partition(":")
-    kind = prefix if colon and prefix in ("folder", "zip") else ""
-    path = Path(rest if kind else name).expanduser()
-    if not kind:
-        if path.is_dir():
-            kind = "folder"
-        elif path.is_file() or name.lower().endswith(".zip"):
-            kind = "zip"
-        elif len(path.parts) > 1 or name.startswith((".", "~")):
-            raise DataError(f"there is no folder or zip {path}")
-        else:
-            known = [*GLYPHS, *STACKED, *SOURCES, "folder:PATH", "zip:PATH"]
-            raise DataError(unknown("data set", name, known))
-    _check_options(f"a {kind}", options, ("background", "damaged"))
-    want = Want(size, channels, split, limit, **options)
-    want = replace(want, background=colour(want.background))
-    files = folder_files(path) if kind == "folder" else zip_files(path)
+    """A folder, zip or array file that the user names."""
+    kind, path = spot(name, [*GLYPHS, *STACKED, *SOURCES])
+    if kind == "array":
+        _check_options("an array", options, ("background", "fit", "range"))
+        (c, h, w), found = array_file(path)
+        want = Want(size or compact(*as_size((h, w))), channels or c, split, limit, **options)
+    else:
+        _check_options(f"a {kind}", options, FILES)
+        _check_channels(channels, (1, 3, 4))
+        want = Want(size or 64, channels or 3, split, limit, **options)
+        found = pictures(folder_files(path) if kind == "folder" else zip_files(path), path.name)
     label = "".join(c if c.isalnum() or c in "-_" else "-" for c in path.stem)[:40]
-    return _decoded(name, label or kind, pictures(files, path.name), want)
+    return _decoded(name, label or kind, found, want.checked())
 
 
 def available(root: str | os.PathLike | None = None) -> list[dict[str, Any]]:
@@ -254,9 +286,10 @@ def available(root: str | os.PathLike | None = None) -> list[dict[str, Any]]:
         }
         for name, channels in GLYPHS.items()
     ]  # fmt: skip
+    looked = roots(root)
     for s in SOURCES.values():
         want = Want(s.size, s.channels, "train")
-        here = any(s.find(place, want) is not None for place in places(root))
+        here = any(_find(s, root, want) is not None for root in looked)
         rows.append(
             {
                 "name": s.name, "size": s.size, "channels": s.channels, "count": s.count,

@@ -9,6 +9,8 @@ from torch import Tensor
 
 from ganlab.errors import DataError
 
+MOST = 8  # channels of a picture
+
 
 def to_float(images: Tensor) -> Tensor:
     """Turn bytes into the range that a tanh generator draws in.
@@ -42,7 +44,8 @@ class ImageSet:
 
     Attributes:
         name: the name it was asked for by.
-        images: ``torch.uint8`` (N, C, H, W); mapped from the cache file when it is large.
+        images: ``torch.uint8`` (N, C, H, W), C from 1 to 8; mapped from the cache file when it
+            is large (see `ganlab.data.mapped`).
         labels: ``torch.int64`` (N,), an index into ``classes``, or None where there are none.
         classes: the names of the classes; empty where there are none.
         factors: what the pictures were drawn from, each (N,) or (N, k); empty for photographs.
@@ -50,7 +53,8 @@ class ImageSet:
         note: one line on anything unusual: skipped files, or a set that stands in for another.
 
     Raises:
-        DataError: the pictures or labels are of another type or shape.
+        DataError: the pictures or labels are of another type or shape, or a label is none of the
+            classes.
     """
 
     name: str
@@ -72,6 +76,20 @@ class ImageSet:
                 raise DataError(
                     f"{what} of {self.name!r} are {kind} {shape}, and must be {dtype} {right}:"
                     " ganlab.data.own reads other forms"
+                )
+        shape = tuple(self.images.shape)
+        if not 1 <= shape[1] <= MOST or 0 in shape[2:]:
+            raise DataError(
+                f"images of {self.name!r} are {shape}, which is not (N, C, H, W) with C from 1 to"
+                f" {MOST}"
+            )
+        if self.labels is not None and len(self.labels):
+            low, high = (int(end) for end in torch.aminmax(self.labels))
+            if low < 0 or (self.classes and high >= len(self.classes)):
+                wrong = low if low < 0 else high
+                many = f"{len(self.classes)} " if self.classes else ""
+                raise DataError(
+                    f"labels of {self.name!r}: {wrong} is none of the {many}classes from 0"
                 )
 
     def __len__(self) -> int:

@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ganlab.data.cache import Decoded, stamp
-from ganlab.data.folder import Files, Layout
-from ganlab.data.pictures import decode
+from ganlab.data.decoding import decode
+from ganlab.data.folder import Layout
+from ganlab.data.listing import Files, Listing
 from ganlab.errors import DataError
 
 if TYPE_CHECKING:
@@ -57,13 +58,5 @@ def _decode(place: Path, want: Want) -> Decoded:
         with store.begin() as look:
             return look.get(key.encode("latin-1"), b"")
 
-    return decode(
-        Files(place, "", lambda: keys, read),
-        Layout(keys, None, ()),
-        size=want.size,
-        channels=want.channels,
-        background=want.background,
-        damaged=want.damaged,
-        limit=want.limit,
-        what="lsun",
-    )
+    files = Files(place, "", lambda: Listing(keys), read)
+    return decode(files, Layout(keys, None, ()), want, "lsun")

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import io
 from dataclasses import dataclass
-from pathlib import Path
 
-from PIL import Image
-
+from ganlab.data.arrays import array_file
 from ganlab.data.folder import folder_files, zip_files
+from ganlab.data.formats import glance
 from ganlab.data.images import available
-from ganlab.data.pictures import FORMATS
+from ganlab.data.left import Unread
 from ganlab.data.sizes import middle
-from ganlab.errors import DataError, unknown
+from ganlab.data.spots import spot
+from ganlab.errors import DataError, one_line
 
 
 @dataclass(frozen=True)
@@ -20,8 +19,9 @@ class Native:
     """How pictures are before anything is done to them.
 
     Attributes:
-        channels: 1 if all that was looked at are grey, else 3.
-        sizes: (height, width) in pixels, each once.
+        channels: 1 if all that was looked at are grey, else 3 (what is transparent lies on a
+            background); of an array its own.
+        sizes: (height, width) in pixels, upright, each once.
     """
 
     channels: int
@@ -34,7 +34,7 @@ class Native:
 
 
 def native(name: str, look: int = 200) -> Native:
-    """Size and channels of a data set by its name, or of the pictures in a folder or zip.
+    """Size and channels of a data set by its name, or of a folder, zip or array of pictures.
 
     Args:
         name: as for `ganlab.data.load`.
@@ -47,21 +47,21 @@ def native(name: str, look: int = 200) -> Native:
     if name in known:
         size = known[name]["size"]
         return Native(known[name]["channels"], frozenset([(size, size)]))
-    path = Path(name.removeprefix("folder:").removeprefix("zip:")).expanduser()
-    if not path.exists() and len(path.parts) == 1:
-        raise DataError(unknown("data set, folder or zip", name, known))
-    files = folder_files(path) if path.is_dir() else zip_files(path)
-    sizes, modes = set(), set()
+    kind, path = spot(name, list(known))
+    if kind == "array":
+        (c, h, w), _ = array_file(path)
+        return Native(c, frozenset([(h, w)]))
+    files = folder_files(path) if kind == "folder" else zip_files(path)
+    sizes, grey = set(), True
     for one in files.names[:: max(1, len(files.names) // look)]:
         try:
-            with Image.open(io.BytesIO(files.open(one)), formats=FORMATS) as picture:
-                sizes.add((picture.height, picture.width))
-                modes.add(picture.mode)
-        except (OSError, ValueError):
+            high, wide, without = glance(files.open(one))
+        except Unread:
             continue  # named when it is decoded
+        sizes.add((high, wide))
+        grey = grey and without
     if not sizes:
-        raise DataError(f"no picture in {path} can be read")
-    grey = modes <= {"L", "1", "I", "I;16", "F"}
+        raise DataError(f"no picture in {one_line(path)} can be read")
     return Native(1 if grey else 3, frozenset(sizes))
 
 

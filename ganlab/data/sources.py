@@ -10,9 +10,11 @@ import numpy as np
 
 from ganlab.data import celeba, emoji, fetch, lsun
 from ganlab.data.cache import Decoded, progress, stamp
-from ganlab.data.folder import Files, layout, zip_files
+from ganlab.data.decoding import decode
+from ganlab.data.folder import layout, zip_files
 from ganlab.data.found import Found, Want
-from ganlab.data.pictures import choose, decode, fit_array
+from ganlab.data.listing import Files
+from ganlab.data.pictures import choose, colour, fit_array, fitted, uneven
 from ganlab.errors import DataError
 
 
@@ -31,6 +33,7 @@ class Source:
         fetch: download it to a root, unless the function it is given says that it is there by
             now; None if it must be put there by hand.
         by_hand: what to do then.
+        may: the numbers of channels that it can be given.
     """
 
     name: str
@@ -46,6 +49,7 @@ class Source:
     options: tuple[str, ...] = ()
     splits: tuple[str, ...] = ("train", "test")
     by_hand: Callable[[Want], str] | None = None
+    may: tuple[int, ...] = (1, 3)
 
 
 def _arrays(
@@ -56,9 +60,12 @@ def _arrays(
 
     def blocks() -> Iterator[np.ndarray]:
         for i in progress(range(0, len(keep), 1024), len(keep), 1024, f"resizing {what}"):
-            yield fit_array(images[keep[i : i + 1024]], want.size, want.channels)
+            block = images[keep[i : i + 1024]]
+            yield fit_array(block, want.size, want.channels, want.fit, colour(want.background))
 
-    return Decoded(blocks(), labels=labels[keep], classes=classes)
+    odd = len(keep) if uneven(images.shape[2], images.shape[3], want.size) else 0
+    line = fitted(odd, len(keep), want.size, want.fit)
+    return Decoded(blocks(), labels[keep], classes, notes=[line] if line else [])
 
 
 def _torchvision(kind: str, folder: str, files: tuple[str, ...]):
@@ -103,16 +110,7 @@ def pictures(files: Files, what: str) -> Found:
     """Picture files, to be decoded with the split, classes and options that are wanted."""
 
     def read(want: Want) -> Decoded:
-        return decode(
-            files,
-            layout(files, want.split),
-            size=want.size,
-            channels=want.channels,
-            background=want.background,
-            damaged=want.damaged,
-            limit=want.limit,
-            what=what,
-        )
+        return decode(files, layout(files, want.split), want, what)
 
     return Found(files.fingerprint, read)
 
@@ -120,7 +118,7 @@ def pictures(files: Files, what: str) -> Found:
 def _cifar10_anywhere(root: Path, want: Want) -> Found | None:
     """CIFAR-10 as a zip of JPEG class folders if there is one, else as torchvision keeps it."""
     if (root / "cifar10-jpg.zip").is_file():
-        found = pictures(zip_files(root / "cifar10-jpg.zip"), "cifar10")
+        found = pictures(zip_files(root / "cifar10-jpg.zip", order=str), "cifar10")
 
         def read(want: Want) -> Decoded:
             decoded = found.decode(want)
@@ -135,7 +133,7 @@ def _emoji(root: Path, want: Want) -> Found | None:
     path = root / emoji.FILE
     if not path.is_file():
         return None
-    found = pictures(zip_files(path), "emoji")
+    found = pictures(zip_files(path, order=str), "emoji")
 
     def read(want: Want) -> Decoded:
         emoji.check(path)
@@ -144,7 +142,7 @@ def _emoji(root: Path, want: Want) -> Found | None:
     return Found(found.fingerprint, read)
 
 
-_FILES = ("background", "damaged")
+FILES = ("background", "damaged", "fit", "range")
 SOURCES: dict[str, Source] = {
     s.name: s
     for s in (
@@ -162,7 +160,7 @@ SOURCES: dict[str, Source] = {
         ),
         Source(
             "cifar10", 32, 3, 50_000, 10, "A. Krizhevsky, 2009", "not stated", 170,
-            _cifar10_anywhere, fetch.torchvision("CIFAR10"), _FILES,
+            _cifar10_anywhere, fetch.torchvision("CIFAR10"), FILES,
         ),
         Source(
             "cifar100", 32, 3, 50_000, 100, "A. Krizhevsky, 2009", "not stated", 170,
@@ -170,17 +168,17 @@ SOURCES: dict[str, Source] = {
         ),
         Source(
             "celeba", 64, 3, 162_770, 0, "Z. Liu et al., 2015, MMLAB", "non-commercial research",
-            1_400, celeba.find, fetch.torchvision("CelebA"), _FILES,
+            1_400, celeba.find, fetch.torchvision("CelebA"), FILES,
         ),
         Source(
             "lsun", 64, 3, 3_033_042, 0, "F. Yu et al., 2015", "not stated", 43_000,
             lsun.find, None,
-            (*_FILES, "category"),
+            (*FILES, "category"),
             by_hand=lsun.by_hand,
         ),
         Source(
             "emoji", 64, 3, 3_583, 0, f"googlefonts/noto-emoji {emoji.TAGS[0]}",
-            "SIL OFL 1.1", 250, _emoji, emoji.get, _FILES, splits=("train",),
+            "SIL OFL 1.1", 250, _emoji, emoji.get, FILES, splits=("train",), may=(1, 3, 4),
         ),
     )
 }  # fmt: skip

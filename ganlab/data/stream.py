@@ -227,13 +227,20 @@ class Stream(Endless):
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Continue exactly where `state_dict` was taken."""
         self._loader = None
-        # A stream that was set back to its beginning counts its first pass as -1.
-        if not self.fresh and (state["epoch"] >= 0 or state["position"] > 0):
+        # What was drawn after the state is forgotten, or a stream that is set back to its
+        # beginning would show its first order twice.
+        self._permutation = self._permutation[:0]
+        epoch, position = state["epoch"], state["position"]
+        begun = not self.fresh and (epoch >= 0 or position > 0)
+        if begun:
             self._order.set_state(state["epoch_generator"])
             self._next_epoch()
-        self.epoch, self.position = state["epoch"], state["position"]
+        # Earlier versions did so, and counted that first pass as -1, with the random state of its
+        # beginning: it is gone on with where it was, and the second pass has an order of its own.
+        self.epoch, self.position = (max(epoch, 0) if begun else epoch), position
         self._epoch_state = state["epoch_generator"]
-        self._order.set_state(state["generator"])
+        if not (begun and epoch < 0):
+            self._order.set_state(state["generator"])
 
 
 class _Crop:

@@ -1,4 +1,4 @@
-"""A trained generator as a file that runs without this package: ONNX, or bare weights.
+"""A trained network as a file that runs without this package: ONNX, or bare weights.
 
 Every file is checked before it gets its name: ONNX is run by onnxruntime on random inputs, in
 batches of 1 and of 5, and must agree with torch to `TOLERANCE`; weights are read back.
@@ -10,10 +10,10 @@ from __future__ import annotations
 
 import copy
 import json
-import os
+import math
 import statistics
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -22,14 +22,19 @@ import torch
 from torch import Tensor, nn
 
 from ganlab.deploy import onnx_files
-from ganlab.errors import GanlabError, unknown
-from ganlab.models.modulation import Modulated
+from ganlab.deploy.parts import Part, inputs
+from ganlab.errors import GanlabError, at_least, unknown
+from ganlab.files import replacing
+from ganlab.models.latent import SEEDS
 from ganlab.models.style_layers import StyleGenerator
 
 PARTS = ("whole", "mapping", "synthesis")
 OPSET = 18
+OPSETS = (17, 21)  # the newest that every onnxruntime from 1.20 on reads
 TOLERANCE = 1e-4
 BATCHES = (1, 5)  # that a file is tried with
+#: What comes out of networks that are no generators.
+OUTPUTS = {"classifier": "logits", "encoder": "code"}
 
 
 @dataclass
@@ -58,30 +63,6 @@ class Exported:
         return self.path.stat().st_size
 
 
-class _Part(nn.Module):
-    """The generator, or a part of it, as a function of tensors alone."""
-
-    def __init__(self, generator: nn.Module, part: str, psi: float | None) -> None:
-        super().__init__()
-        self.generator, self.part, self.psi = copy.deepcopy(generator).eval(), part, psi
-        for module in self.generator.modules():
-            if isinstance(module, Modulated):  # the same function, with nothing to group
-                module.form = "scale"
-
-    def forward(self, *given: Tensor) -> Tensor:
-        g: Any = self.generator
-        if not isinstance(g, StyleGenerator):
-            return g(given[0])
-        if self.part == "synthesis":
-            return g.synthesis(given[0], "fixed")
-        left = list(given)
-        z, labels = left.pop(0), left.pop(0) if g.mapping.classes else None
-        ws = g.styles(z, labels, 1.0 if self.psi is None else self.psi)
-        if self.psi is None:
-            ws = torch.lerp(g.average, ws, left.pop(0))
-        return ws if self.part == "mapping" else g.synthesis(ws, "fixed")
-
-
 def to_onnx(
     generator: nn.Module,
     path: str | Path,
@@ -91,11 +72,15 @@ def to_onnx(
     seed: int = 0,
     about: Mapping[str, str] | None = None,
     timed: bool = False,
+    opset: int = OPSET,
+    shape: Sequence[int] = (),
+    output: str = "",
 ) -> Exported:
-    """Write a generator as one ONNX file (opset 18, any batch), checked against torch.
+    """Write a network as one ONNX file (any batch), checked against torch.
 
     Args:
-        generator: any of `ganlab.models`; it is put into evaluation mode.
+        generator: any of `ganlab.models`, or a network of pictures; it is put into evaluation
+            mode.
         path: of the file; folders are made.
         part: "whole": z to picture. Of a style-based generator also "mapping": z to w, one for
             each layer, (B, L, W), and "synthesis": these to a picture.
@@ -104,17 +89,23 @@ def to_onnx(
         seed: of the random inputs of the check.
         about: what to write into the file's metadata.
         timed: also measure how long a run takes, in batches of 1 and of 16.
+        opset: version of ONNX's operators, 17 to 21. Not every network can be written in 17.
+        shape: (C, H, W) of what a network of pictures takes, its input `image`.
+        output: name of what comes out; by default "image", or "points".
 
     Returns:
         What was written, and how it compares; a conditional generator has `labels` as its
         second input, (B,) class numbers.
 
     Raises:
-        GanlabError: a package is missing, the part does not exist, or the file does not agree
-            with torch (it is removed).
+        GanlabError: a package is missing, the part does not exist, a weight is not finite, the
+            opset does not fit, or the file does not agree with torch.
+        FileError: it cannot be written there. Nothing is left in either case.
     """
     onnx_files.require()
-    path, generator = Path(path), generator.eval()
+    opset = at_least("opset", opset, *OPSETS)
+    seed = at_least("seed", seed, 0, SEEDS)
+    path, generator = Path(path).expanduser(), _finite(generator.eval())
     styled = isinstance(generator, StyleGenerator)
     if part not in PARTS:
         raise GanlabError(unknown("part", part, PARTS))
@@ -122,9 +113,9 @@ def to_onnx(
         raise GanlabError("a mapping, a synthesis and psi are of style-based generators only")
     if part == "synthesis" and psi != 1:
         raise GanlabError("psi belongs to the mapping: the synthesis takes its vectors as they are")
-    network = _Part(generator, part, psi).eval()
-    made = inputs(generator, part, psi)
-    name = "ws" if part == "mapping" else "image" if _is_picture(generator) else "points"
+    network = Part(generator, part, psi).eval()
+    made = inputs(generator, part, psi, shape)
+    name = "ws" if part == "mapping" else output or _drawn_by(generator)
     example = made(2, torch.Generator().manual_seed(seed))
     batch = torch.export.Dim("batch", min=1, max=65536)
     shapes = tuple(None if x.dim() == 0 else {0: batch} for x in example.values())
@@ -136,20 +127,19 @@ def to_onnx(
             output_names=[name],
             dynamic_shapes=(shapes,),
             dynamo=True,
-            opset_version=OPSET,
+            opset_version=opset,
             verbose=False,
         )
     assert program is not None
     model = program.model_proto
+    onnx_files.check_opset(model, opset)
     onnx_files.strip(model)
     for key, value in {"made_by": "ganlab", "part": part, **(about or {})}.items():
         model.metadata_props.add(key=key, value=value)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.partial")
-    try:
+    with replacing(path) as partial:
         partial.write_bytes(model.SerializeToString())
         difference = compare(network, partial, made, seed)
-        if not difference <= TOLERANCE:
+        if not difference <= TOLERANCE:  # nor NaN
             raise GanlabError(
                 f"the exported network differs from torch by {difference:.1e}, more than"
                 f" {TOLERANCE:.0e}: nothing was written"
@@ -157,11 +147,8 @@ def to_onnx(
         if half:
             onnx_files.halve(model)
             partial.write_bytes(model.SerializeToString())
-            difference = compare(network, partial, made, seed)
+            difference = _halved(compare(network, partial, made, seed))
         seconds = {n: _race(network, partial, made, n, seed) for n in (1, 16) if timed}
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
     with torch.no_grad():
         result = network(*example.values())
     words = {key: _words(value) for key, value in example.items()}
@@ -174,62 +161,66 @@ def to_safetensors(
     half: bool = False,
     seed: int = 0,
     about: Mapping[str, str] | None = None,
+    shape: Sequence[int] = (),
+    output: str = "",
 ) -> Exported:
-    """Write a generator's weights, for `load_state_dict` of the same network.
+    """Write a network's weights, for `load_state_dict` of the same network.
 
     Args:
-        generator: any of `ganlab.models`; it is put into evaluation mode.
+        generator: any of `ganlab.models`, or a network of pictures; it is put into evaluation
+            mode.
         path: of the file; folders are made.
         half: store them in 16 bits.
-        seed: of the random latent vectors of the check.
+        seed: of the random inputs of the check.
         about: what to write into the file's metadata.
+        shape, output: see `to_onnx`.
 
     Returns:
-        What was written; `difference` is that of pictures made with what was read back.
+        What was written; `difference` is that of results with what was read back.
+
+    Raises:
+        GanlabError: a weight is not finite, or too large for 16 bits.
+        FileError: it cannot be written there. Nothing is left in either case.
     """
     from safetensors.torch import load_file
 
     from ganlab.runs.stored import save_generator
 
-    path, generator = Path(path), generator.eval()
-    path.parent.mkdir(parents=True, exist_ok=True)
-    save_generator(generator, path, half, {"made_by": "ganlab", **(about or {})})
-    twin: Any = copy.deepcopy(generator)
-    twin.load_state_dict(load_file(path))
-    made = inputs(generator)
+    seed = at_least("seed", seed, 0, SEEDS)
+    path, generator = Path(path).expanduser(), _finite(generator.eval(), half)
+    made = inputs(generator, shape=shape)
     example = made(5, torch.Generator().manual_seed(seed))
-    with torch.no_grad():
-        before, after = (_Part(g, "whole", 1.0)(*example.values()) for g in (generator, twin))
+    twin: Any = copy.deepcopy(generator)
+    with replacing(path) as partial:
+        save_generator(generator, partial, half, {"made_by": "ganlab", **(about or {})})
+        twin.load_state_dict(load_file(partial))
+        with torch.no_grad():
+            before, after = (Part(g, "whole", 1.0)(*example.values()) for g in (generator, twin))
+        difference = _halved((before - after).abs().max().item())
     words = {key: _words(value) for key, value in example.items()}
-    name = "image" if _is_picture(generator) else "points"
-    difference = (before - after).abs().max().item()
+    name = output or _drawn_by(generator)
     return Exported(path, difference, words, {name: _words(after)}, half=half)
 
 
-def inputs(
-    generator: nn.Module, part: str = "whole", psi: float | None = 1.0
-) -> Callable[[int, torch.Generator], dict[str, Tensor]]:
-    """What draws random inputs of a part: (batch, source of random numbers) to name: tensor."""
-    g: Any = generator
+def _finite(network: nn.Module, half: bool = False) -> nn.Module:
+    """The network, if other programs can work with its weights: in 16 bits, with `half`.
 
-    def draw(n: int, source: torch.Generator) -> dict[str, Tensor]:
-        z = g.sample_latent(n, source)
-        if not isinstance(g, StyleGenerator):
-            return {"z": z}
-        made = {"z": z}
-        if g.mapping.classes:
-            made["labels"] = torch.randint(0, g.mapping.classes, (n,), generator=source)
-        if part == "synthesis":  # another vector for each layer: a mix-up of layers is seen
-            layers = g.layers_used
-            many = g.sample_latent(n * layers, source)
-            labels = made["labels"].repeat_interleave(layers) if "labels" in made else None
-            with torch.no_grad():
-                return {"ws": g.mapping(many, labels).unflatten(0, (n, layers))}
-        if psi is None:
-            made["psi"] = torch.rand((), generator=source)
-        return made
+    Raises:
+        GanlabError: one of them is NaN or infinite.
+    """
+    for name, tensor in network.state_dict().items():
+        if not bool(tensor.isfinite().all()):
+            raise GanlabError(f"the weights {name} contain NaN or infinity: nothing was written")
+        if half and tensor.is_floating_point() and not bool(tensor.half().isfinite().all()):
+            raise GanlabError(f"16 bits cannot hold the weights {name}: leave out half")
+    return network
 
-    return draw
+
+def _halved(difference: float) -> float:
+    """The difference to what was stored, if the results are numbers at all."""
+    if not math.isfinite(difference):
+        raise GanlabError("with these weights the results are no numbers: nothing was written")
+    return difference
 
 
 def compare(
@@ -240,14 +231,14 @@ def compare(
 ) -> float:
     """The largest difference between onnxruntime and torch, over batches of 1 and of 5."""
     session, source = onnx_files.session(path), torch.Generator().manual_seed(seed + 1)
-    worst = 0.0
+    differences = []
     for n in BATCHES:
         given = made(n, source)
         with torch.no_grad():
             expected = network(*given.values())
         found = session.run(None, {key: x.numpy() for key, x in given.items()})[0]
-        worst = max(worst, (torch.from_numpy(found) - expected).abs().max().item())
-    return worst
+        differences.append((torch.from_numpy(found) - expected).abs().max())
+    return float(torch.stack(differences).max())  # NaN if one is, which Python's max may drop
 
 
 def _race(network: nn.Module, path: Path, made: Any, n: int, seed: int) -> tuple[float, float]:
@@ -272,8 +263,8 @@ def _race(network: nn.Module, path: Path, made: Any, n: int, seed: int) -> tuple
         )
 
 
-def _is_picture(generator: nn.Module) -> bool:
-    return not isinstance(getattr(generator, "out", None), int)
+def _drawn_by(generator: nn.Module) -> str:
+    return "points" if isinstance(getattr(generator, "out", None), int) else "image"
 
 
 def _words(x: Tensor) -> str:

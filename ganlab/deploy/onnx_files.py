@@ -44,6 +44,17 @@ def session(path: Path) -> Any:
     return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
 
 
+def check_opset(model: Any, wanted: int) -> None:
+    """See that the exporter has written what was asked for: where it cannot, it only warns.
+
+    Raises:
+        GanlabError: it has written another version.
+    """
+    found = next(o.version for o in model.opset_import if o.domain in ("", "ai.onnx"))
+    if found != wanted:
+        raise GanlabError(f"this network cannot be written in opset {wanted}: it needs {found}")
+
+
 def strip(model: Any) -> None:
     """Take out the exporter's notes on each node: stack traces, with paths of this machine."""
     graph = model.graph

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 import torch
 
-from ganlab.errors import GanlabError, unknown
+from ganlab.errors import GanlabError, at_least, unknown
 from ganlab.lab.checks import Answer, Check, run
 
 PROFILES = ("quick", "standard", "full")
@@ -33,7 +33,12 @@ def _profile() -> str:
 def _device() -> torch.device:
     name = os.environ.get("GANLAB_DEVICE")
     if name:
-        return torch.device(name)
+        from ganlab.metrics.arrays import place
+
+        try:
+            return place(name)
+        except GanlabError as error:
+            raise GanlabError(f"GANLAB_DEVICE: {error}") from error
     if torch.cuda.is_available():
         return torch.device("cuda")
     if torch.backends.mps.is_available():
@@ -55,7 +60,12 @@ def setup(seed: int = 0, quiet: bool = False) -> None:
 
     Seeds torch and numpy with `seed`, sets the plot style, turns progress bars off where the
     output is stored, and prints device, memory, versions and profile (unless `quiet`).
+
+    Raises:
+        GanlabError: the seed is no whole number from 0 to 2**32 - 1, or `GANLAB_DEVICE` or
+            `GANLAB_PROFILE` names what is not there.
     """
+    seed = at_least("seed", seed, 0, 2**32 - 1)
     import numpy as np
 
     from ganlab import plots

@@ -8,8 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ganlab.errors import RecipeError
-from ganlab.latent.network import draw, evaluating, has_styles, home
+from ganlab.errors import RecipeError, at_least
+from ganlab.latent.network import draw, evaluating, has_styles, home, need_latent
 
 
 class _Bound(nn.Module):
@@ -41,8 +41,10 @@ def of_class(g: Any, label: int, n: int = 4096, seed: int = 0) -> Any:
     Raises:
         RecipeError: the generator has no classes, or no such class.
     """
+    need_latent(g)
+    n, label = at_least("n", n), at_least("label", label, 0)
     classes = getattr(g, "classes", 0) if has_styles(g) else 0
-    if not 0 <= label < classes:
+    if label >= classes:
         raise RecipeError(
             f"this generator has the classes 0 to {classes - 1}, not {label}"
             if classes

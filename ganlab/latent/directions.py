@@ -14,9 +14,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ganlab.errors import RecipeError, unknown
-from ganlab.latent.linear import explained, halves, logistic, ridge
+from ganlab.errors import RecipeError, at_least, unknown
+from ganlab.latent.linear import columns_of, explained, halves, logistic, ridge
 from ganlab.latent.network import Layers, chosen, draw, has_styles, mapped, need_styles
+from ganlab.metrics.arrays import shaped
 from ganlab.models.equalized import EqualLinear
 
 
@@ -71,8 +72,11 @@ class Directions:
 
         Raises:
             RecipeError: nothing is left of one.
+            DataError: the others have another width, or a value is not finite.
         """
-        basis = other.vectors if isinstance(other, Directions) else torch.atleast_2d(other)
+        basis = other.vectors if isinstance(other, Directions) else other
+        width = self.vectors.shape[1]
+        basis = torch.atleast_2d(shaped(basis, "other", (width,), ("k", width)))
         q = torch.linalg.qr(basis.double().T).Q
         left = self.vectors.double()
         left = left - left @ q @ q.T
@@ -97,13 +101,16 @@ def sefa(g: Any, layers: Layers = None, k: int = 8) -> Directions:
     Raises:
         RecipeError: a layer does not exist, k is too large, or no first linear layer is found.
     """
+    if not hasattr(g, "modules"):
+        raise RecipeError(f"a generator is needed, not a {type(g).__name__}")
+    k = at_least("k", k)
     if has_styles(g):
         maps = affines(g)
         a = torch.cat([maps[i] for i in chosen(layers, g.layers_used)])
     else:
         a = _first_map(g)
         layers = None
-    if not 1 <= k <= a.shape[1]:
+    if k > a.shape[1]:
         raise RecipeError(f"k={k}: there are {a.shape[1]} directions")
     values, vectors = torch.linalg.eigh(a.T @ a)
     picked = vectors.T.flip(0)[:k]
@@ -137,8 +144,9 @@ def ganspace(g: Any, n: int = 10_000, k: int = 8, seed: int = 0) -> Directions:
         RecipeError: the generator has no w, or k or n does not fit.
     """
     need_styles(g, "GANSpace")
+    n, k = at_least("n", n, 2), at_least("k", k)
     w = mapped(g, draw(g, n, seed)).cpu().double()
-    if n < 2 or not 1 <= k <= w.shape[1]:
+    if k > w.shape[1]:
         raise RecipeError(
             f"n={n}, k={k}: two vectors at least, and at most {w.shape[1]} directions"
         )
@@ -167,16 +175,12 @@ def supervised(
 
     Raises:
         RecipeError: codes and labels differ in number.
-        DataError: a label never varies.
+        DataError: a label never varies, or a value is not finite.
     """
+    shaped(ws, "codes", ("N", "W"), ("N", "L", "W"))
     codes = (ws.mean(1) if ws.ndim == 3 else ws).detach().cpu().double()
     named = isinstance(labels, Mapping)
-    if isinstance(labels, Mapping):
-        columns = {str(name): value.detach().cpu() for name, value in labels.items()}
-    else:
-        table = labels.detach().cpu()
-        table = table[:, None] if table.ndim == 1 else table
-        columns = {str(i): column for i, column in enumerate(table.T)}
+    columns = columns_of(labels)
     learn, judge = halves(len(codes), seed)
     vectors, values = [], []
     for name, y in columns.items():

@@ -15,8 +15,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ganlab.errors import DataError
-from ganlab.latent.linear import explained, halves, logistic, ridge
+from ganlab.errors import DataError, at_least
+from ganlab.latent.linear import columns_of, explained, halves, logistic, ridge
+from ganlab.metrics.arrays import number, shaped
 
 Table = Mapping[str, Tensor]
 
@@ -24,13 +25,23 @@ BINS = 20
 
 
 def entropy(labels: Tensor) -> float:
-    """H of class numbers (N,), in nats, of their shares."""
+    """H of class numbers (N,), in nats, of their shares.
+
+    Raises:
+        DataError: another shape, or a value that is not finite.
+    """
+    shaped(labels, "labels", ("N",))
     shares = torch.unique(labels, return_counts=True)[1].double() / labels.numel()
     return float(-(shares * shares.log()).sum())
 
 
 def conditional_entropy(labels: Tensor, given: Tensor) -> float:
-    """H(labels | given) of class numbers, both (N,), in nats."""
+    """H(labels | given) of class numbers, both (N,), in nats.
+
+    Raises:
+        DataError: another shape, or a value that is not finite.
+    """
+    shaped(given, "given", tuple(shaped(labels, "labels", ("N",)).shape))
     labels, given = (torch.unique(x, return_inverse=True)[1] for x in (labels, given))
     _, less, together, _ = _entropies(labels, given)
     return together - less
@@ -78,8 +89,10 @@ def separability(
         seed: of the halves.
 
     Raises:
-        DataError: numbers disagree, or a label has one class only.
+        DataError: numbers disagree, a value is not finite, or a label has one class only.
+        RecipeError: `keep` or `penalty` is out of range.
     """
+    codes, keep = shaped(codes, "codes", ("N", "D")), number("keep", keep, 0, 1, above=True)
     columns = _columns(labels, len(codes))
     sure = None if confidence is None else _columns(confidence, len(codes))
     if sure is not None and list(sure) != list(columns):
@@ -108,14 +121,16 @@ def mutual_information(codes: Tensor, factors: Table | Tensor, bins: int = BINS)
     Args:
         codes: (N, D).
         factors: (N, F), or a dict of (N,): floats, or whole numbers for classes.
-        bins: of numbers.
+        bins: of numbers, 2 to 100,000.
 
     Returns:
         (D, F) float64, not negative.
 
     Raises:
-        DataError: numbers disagree.
+        DataError: numbers disagree, or a value is not finite.
+        RecipeError: `bins` is out of range: a single bin tells nothing.
     """
+    codes, bins = shaped(codes, "codes", ("N", "D")), at_least("bins", bins, 2, 100_000)
     truth = [_classes(v, bins) for v in _columns(factors, len(codes)).values()]
     found = torch.empty(codes.shape[1], len(truth), dtype=torch.float64)
     for d, column in enumerate(codes.detach().cpu().T):
@@ -137,13 +152,20 @@ def mig(codes: Tensor, factors: Table | Tensor, bins: int = BINS) -> float:
         factors, bins: see `mutual_information`.
 
     Raises:
-        DataError: numbers disagree, or a factor never varies.
+        DataError: numbers disagree, a value is not finite, or a factor never varies.
+        RecipeError: `bins` is out of range.
     """
+    shaped(codes, "codes", ("N", "D"))
     return sum(gaps(codes, factors, bins).values()) / len(_columns(factors, len(codes)))
 
 
 def gaps(codes: Tensor, factors: Table | Tensor, bins: int = BINS) -> dict[str, float]:
-    """Each factor's part of `mig`."""
+    """Each factor's part of `mig`.
+
+    Raises:
+        DataError, RecipeError: as for `mig`.
+    """
+    codes, bins = shaped(codes, "codes", ("N", "D")), at_least("bins", bins, 2, 100_000)
     columns = _columns(factors, len(codes))
     if codes.shape[1] < 2:
         raise DataError("a gap needs two coordinates at least")
@@ -164,8 +186,12 @@ def linear_fit(codes: Tensor, factors: Table | Tensor, seed: int = 0) -> dict[st
         codes: (N, D).
         factors: (N, F), or a dict of (N,); numbers, not classes.
         seed: of the halves.
+
+    Raises:
+        DataError: numbers disagree, or a value is not finite.
+        RecipeError: the seed is out of range.
     """
-    learn, judge = halves(len(codes), seed)
+    learn, judge = halves(len(shaped(codes, "codes", ("N", "D"))), seed)
     return {
         name: explained(y[judge], ridge(codes[learn], y[learn])(codes[judge]))
         for name, y in _columns(factors, len(codes)).items()
@@ -173,12 +199,7 @@ def linear_fit(codes: Tensor, factors: Table | Tensor, seed: int = 0) -> dict[st
 
 
 def _columns(table: Table | Tensor, n: int) -> dict[str, Tensor]:
-    if isinstance(table, Mapping):
-        found = {str(name): value.detach().cpu() for name, value in table.items()}
-    else:
-        table = table.detach().cpu()
-        table = table[:, None] if table.ndim == 1 else table
-        found = {str(i): column for i, column in enumerate(table.T)}
+    found = columns_of(table)
     for name, value in found.items():
         if value.shape != (n,):
             raise DataError(f"{name}: {tuple(value.shape)} for {n} codes")

@@ -6,7 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ganlab.errors import RecipeError
+from ganlab.errors import DataError, RecipeError
+from ganlab.metrics.arrays import shaped
 
 COARSEST = 4  # pixels
 
@@ -26,7 +27,12 @@ def pyramid_distance(a: Tensor, b: Tensor) -> Tensor:
 
     Raises:
         RecipeError: the shapes differ.
+        DataError: they are no pictures, or a value is not finite.
     """
+    for name, x in (("a", a), ("b", b)):
+        shaped(x, name, ("B", "C", "H", "W"))
+        if not x.is_floating_point():
+            raise DataError(f"{name}: floats in [-1, 1] expected, not {x.dtype}")
     if a.shape != b.shape:
         raise RecipeError(f"pictures {tuple(a.shape)} and {tuple(b.shape)} have different shapes")
     difference = a - b

@@ -10,7 +10,17 @@ from torch import Tensor
 
 from ganlab.errors import RecipeError
 from ganlab.latent.directions import Directions
-from ganlab.latent.network import Layers, at_layers, has_styles, home, render, spread
+from ganlab.latent.network import (
+    Layers,
+    at_layers,
+    has_styles,
+    home,
+    listed,
+    need_latent,
+    render,
+    spread,
+)
+from ganlab.metrics.arrays import shaped
 from ganlab.models.style_layers import NoiseInput
 
 
@@ -37,10 +47,15 @@ def edit(
 
     Raises:
         RecipeError: more than one direction, or a width that does not fit.
+        DataError: a tensor of another shape, or a value that is not finite.
     """
     if isinstance(direction, Directions):
         layers = direction.layers if layers is None else layers
         direction = direction.vectors
+    need_latent(g)
+    shaped(ws, "codes", ("B", "W"), ("B", "L", "W"))
+    shaped(direction, "direction", ("W",), ("k", "W"))
+    amounts = listed("strengths", strengths)
     device = home(g)
     vector = direction.reshape(-1, direction.shape[-1])
     if len(vector) != 1 or vector.shape[1] != ws.shape[-1]:
@@ -52,4 +67,4 @@ def edit(
     if has_styles(g):
         ws = spread(g, ws)
         step = at_layers(layers, g.layers_used, device) * step
-    return torch.stack([render(g, ws + float(s) * step, noise) for s in strengths])
+    return torch.stack([render(g, ws + s * step, noise) for s in amounts])

@@ -11,7 +11,9 @@ from ganlab.data.atlas import CHARACTERS, TYPEFACES
 from ganlab.data.glyphs import draw, factors_at
 from ganlab.data.imageset import to_float
 from ganlab.data.textures import TEXTURES
+from ganlab.errors import DataError
 from ganlab.latent.linear import explained
+from ganlab.metrics.arrays import shaped
 
 CLASSES = {"character": len(CHARACTERS), "typeface": len(TYPEFACES), "texture": len(TEXTURES)}
 COLOURS = ("ink", "paper", "paper2")
@@ -55,9 +57,15 @@ def scalars(factors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Each factor as one number a picture, (N,): a colour becomes its lightness and its warmth.
 
     Lightness is luma (Rec. 709), warmth red minus blue. Classes stay as they are.
+
+    Raises:
+        DataError: a factor is neither (N,) nor (N, 3), or not finite.
     """
+    if not isinstance(factors, Mapping):
+        raise DataError(f"factors are a dictionary of tensors, not a {type(factors).__name__}")
     found = {}
     for name, value in factors.items():
+        shaped(value, str(name), ("N",), ("N", 3))
         if value.ndim == 1:
             found[name] = value
         else:

@@ -3,13 +3,16 @@ classes. In float64 on the CPU, the same result every time."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ganlab.errors import DataError
+from ganlab.errors import DataError, at_least
+from ganlab.metrics.arrays import number, shaped
+from ganlab.models.latent import seeded
 
 
 @dataclass(frozen=True)
@@ -30,12 +33,19 @@ class Linear:
 
 
 def _standard(x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    x = x.detach().cpu().double()
-    if x.ndim != 2 or len(x) < 2:
+    x = shaped(x, "codes", ("N", "D")).detach().cpu().double()
+    if len(x) < 2:
         raise DataError(f"codes are (N, D) with two at least, not {tuple(x.shape)}")
     mean, scale = x.mean(0), x.std(0)
     scale = torch.where(scale > 1e-9 * (mean.abs() + 1), scale, torch.ones_like(scale))
     return (x - mean) / scale, mean, scale
+
+
+def _solved(matrix: Tensor, right: Tensor) -> Tensor:
+    try:
+        return torch.linalg.solve(matrix, right)
+    except torch.linalg.LinAlgError as error:
+        raise DataError("codes depend on each other: a penalty above 0 is needed") from error
 
 
 def ridge(x: Tensor, y: Tensor, penalty: float = 1e-3) -> Linear:
@@ -45,11 +55,16 @@ def ridge(x: Tensor, y: Tensor, penalty: float = 1e-3) -> Linear:
         x: (N, D).
         y: (N,).
         penalty: times N, on their squares.
+
+    Raises:
+        DataError: numbers disagree, fewer than two, or a value is not finite.
+        RecipeError: the penalty is below 0.
     """
+    penalty = number("penalty", penalty, 0)
     u, mean, scale = _standard(x)
-    y = y.detach().cpu().double()
+    y = shaped(y, "y", (len(u),)).detach().cpu().double()
     eye = torch.eye(u.shape[1], dtype=u.dtype)
-    solution = torch.linalg.solve(u.T @ u + penalty * len(u) * eye, u.T @ (y - y.mean()))
+    solution = _solved(u.T @ u + penalty * len(u) * eye, u.T @ (y - y.mean()))
     weight = solution / scale
     return Linear(weight, float(y.mean() - mean @ weight))
 
@@ -65,10 +80,12 @@ def logistic(x: Tensor, y: Tensor, penalty: float = 1e-3, steps: int = 50) -> Li
         steps: at most.
 
     Raises:
-        DataError: only one class is there.
+        DataError: only one class is there, numbers disagree, or a value is not finite.
+        RecipeError: the penalty is below 0, or no step.
     """
+    penalty, steps = number("penalty", penalty, 0), at_least("steps", steps)
     u, mean, scale = _standard(x)
-    y = y.detach().cpu().double()
+    y = shaped(y, "y", (len(u),)).detach().cpu().double()
     if not bool(((y == 0) | (y == 1)).all()) or float(y.min()) == float(y.max()):
         raise DataError("labels must be 0 and 1, and both must occur")
     u = torch.cat([u, torch.ones(len(u), 1, dtype=u.dtype)], 1)
@@ -86,7 +103,7 @@ def logistic(x: Tensor, y: Tensor, penalty: float = 1e-3, steps: int = 50) -> Li
         p = torch.sigmoid(u @ theta)
         slope = u.T @ (p - y) + shrink * theta
         bend = (u * (p * (1 - p))[:, None]).T @ u + torch.diag(shrink + 1e-9)
-        step = torch.linalg.solve(bend, slope)
+        step = _solved(bend, slope)
         size = 1.0
         while cost(theta - size * step) > now and size > 1e-4:
             size /= 2
@@ -98,14 +115,35 @@ def logistic(x: Tensor, y: Tensor, penalty: float = 1e-3, steps: int = 50) -> Li
     return Linear(weight, float(theta[-1] - mean @ weight))
 
 
+def columns_of(table: Mapping[str, Tensor] | Tensor) -> dict[str, Tensor]:
+    """Labels by name, each (N,) on the CPU: of a dict, of (N, F), or of a single (N,).
+
+    Raises:
+        DataError: there is none, one has another shape, or a value is not finite.
+    """
+    if not isinstance(table, Mapping):
+        shaped(table, "labels", ("N",), ("N", "F"))
+        table = {str(i): column for i, column in enumerate(table.reshape(len(table), -1).T)}
+    if not table:
+        raise DataError("labels: one column at least is needed")
+    return {
+        str(name): shaped(value, str(name), ("N",)).detach().cpu() for name, value in table.items()
+    }
+
+
 def halves(n: int, seed: int = 0) -> tuple[Tensor, Tensor]:
     """Numbers to learn from and numbers to be judged on, one half each, drawn at random."""
-    order = torch.randperm(n, generator=torch.Generator().manual_seed(seed))
+    order = torch.randperm(at_least("n", n), generator=seeded(seed))
     return order[: (n + 1) // 2], order[(n + 1) // 2 :]
 
 
 def explained(y: Tensor, guess: Tensor) -> float:
-    """R²: 1 - the guesses' squared error over y's variance; 0 for guessing the mean."""
+    """R²: 1 - the guesses' squared error over y's variance; 0 for guessing the mean.
+
+    Raises:
+        DataError: numbers disagree, or a value is not finite.
+    """
+    shaped(guess, "guess", tuple(shaped(y, "y", ("N",), ("N", "D")).shape))
     y, guess = y.detach().cpu().double(), guess.detach().cpu().double()
     around = (y - y.mean()).square().sum()
     return float(1 - (y - guess).square().sum() / around) if float(around) > 0 else 0.0

@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ganlab.errors import RecipeError
 from ganlab.latent.network import Layers, at_layers, mapped, need_styles, render, spread
 
 
@@ -17,8 +18,15 @@ def mix(g: Any, a: Tensor, b: Tensor, layers: Layers) -> Tensor:
         g: a generator with styles.
         a, b: w (B, W) or styles (B, L, W).
         layers: "coarse", "middle", "fine", a slice, a range or numbers; see `chosen`.
+
+    Raises:
+        RecipeError: the generator has no w, a layer does not exist, or a and b differ in number.
+        DataError: codes that are no finite tensor.
     """
+    need_styles(g, "style mixing")
     a, b = spread(g, a), spread(g, b)
+    if len(a) != len(b) and 1 not in (len(a), len(b)):
+        raise RecipeError(f"style mixing: {len(a)} codes and {len(b)} are no pairs")
     return torch.where(at_layers(layers, g.layers_used, a.device), b, a)
 
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from ganlab.errors import RecipeError, unknown
+from ganlab.errors import RecipeError, at_least, unknown
+from ganlab.metrics.arrays import number, shaped
+from ganlab.models.latent import seeded
 from ganlab.models.style_layers import NoiseInput
 
 #: Which styles: one of `GROUPS`, a slice, a range, numbers, or None for all.
@@ -24,12 +26,25 @@ def has_styles(g: nn.Module) -> bool:
     return hasattr(g, "mapping") and hasattr(g, "synthesis") and hasattr(g, "layers_used")
 
 
+def need_latent(g: Any) -> int:
+    """The length of a generator's z.
+
+    Raises:
+        RecipeError: it is no generator.
+    """
+    if not isinstance(g, nn.Module) or not hasattr(g, "sample_latent"):
+        raise RecipeError(f"a generator with sample_latent is needed, not a {type(g).__name__}")
+    latent: Any = g.latent
+    return int(latent)
+
+
 def need_styles(g: nn.Module, what: str) -> None:
     """Refuse a generator that has no w, or one for each class.
 
     Raises:
         RecipeError: it has none, or is conditional.
     """
+    need_latent(g)
     if not has_styles(g):
         raise RecipeError(
             f"{what} needs a generator with a mapping from z to w, StyleGAN or StyleGAN2:"
@@ -37,6 +52,20 @@ def need_styles(g: nn.Module, what: str) -> None:
         )
     if getattr(g.mapping, "classes", 0):
         raise RecipeError(f"{what}: choose a class of this generator first, latent.of_class(g, 3)")
+
+
+def listed(name: str, values: Any, low: float = -1e6, high: float = 1e6) -> list[float]:
+    """Numbers of a list or a tensor, one at least.
+
+    Raises:
+        RecipeError: there is none, or one is none.
+    """
+    if not isinstance(values, Iterable) or isinstance(values, str):
+        raise RecipeError(f"{name}: a list of numbers is needed, not a {type(values).__name__}")
+    found = [number(name, value, low, high) for value in values]
+    if not found:
+        raise RecipeError(f"{name}: one number at least is needed")
+    return found
 
 
 @contextmanager
@@ -67,6 +96,8 @@ def spread(g: Any, ws: Tensor) -> Tensor:
     Raises:
         RecipeError: the shape is another.
     """
+    need_styles(g, "a code for each layer")
+    shaped(ws, "styles", ("B", "W"), ("B", "L", "W"))
     if ws.ndim == 2:
         ws = ws[:, None].expand(-1, g.layers_used, -1)
     width = g.average.shape[-1]
@@ -85,9 +116,15 @@ def render(g: Any, codes: Tensor, noise: NoiseInput = "fixed", batch: int = BATC
         codes: styles (B, W) or (B, L, W) of a generator that has them; z (B, latent) of another.
         noise: for the noise inputs; one tensor a layer may hold one map, or one a picture.
         batch: pictures at a time.
+
+    Raises:
+        RecipeError: no generator, or codes of another width.
+        DataError: codes that are no finite tensor.
     """
-    codes = codes.to(home(g))
-    styled = has_styles(g)
+    length, batch, styled = need_latent(g), at_least("batch", batch), has_styles(g)
+    if not styled:
+        shaped(codes, "z", ("B", length))
+    codes = codes.to(home(g)) if isinstance(codes, Tensor) else codes
     parts = []
     with torch.no_grad(), evaluating(g):
         codes = spread(g, codes) if styled else codes
@@ -104,15 +141,28 @@ def render(g: Any, codes: Tensor, noise: NoiseInput = "fixed", batch: int = BATC
 
 
 def mapped(g: Any, z: Tensor, psi: float = 1.0, batch: int = 4096) -> Tensor:
-    """z (B, latent) -> w (B, W), drawn towards the mean by `psi`, without a graph."""
+    """z (B, latent) -> w (B, W), drawn towards the mean by `psi`, without a graph.
+
+    Raises:
+        RecipeError: the generator has no w, or `psi` or `batch` is no number.
+        DataError: z has another shape, or a value is not finite.
+    """
+    need_styles(g, "a mapping from z to w")
+    psi, batch = number("psi", psi, -100, 100), at_least("batch", batch)
+    shaped(z, "z", ("B", need_latent(g)))
     with torch.no_grad(), evaluating(g):
         w = torch.cat([g.mapping(part) for part in z.to(home(g)).split(batch)])
         return w if psi == 1 else torch.lerp(g.average, w, psi)
 
 
 def draw(g: Any, n: int, seed: int = 0) -> Tensor:
-    """(n, latent): the generator's own latent vectors of this seed, on its device."""
-    return g.sample_latent(n, torch.Generator().manual_seed(seed)).to(home(g))
+    """(n, latent): the generator's own latent vectors of this seed, on its device.
+
+    Raises:
+        RecipeError: no generator, or `n` or `seed` is out of range.
+    """
+    need_latent(g)
+    return g.sample_latent(at_least("n", n), seeded(seed)).to(home(g))
 
 
 def chosen(layers: Layers, count: int) -> list[int]:
@@ -128,6 +178,7 @@ def chosen(layers: Layers, count: int) -> list[int]:
     Raises:
         RecipeError: a word is unknown, or a number is out of range.
     """
+    count = at_least("count", count, 1, 1000)
     every = list(range(count))
     if layers is None:
         return every
@@ -138,7 +189,11 @@ def chosen(layers: Layers, count: int) -> list[int]:
         return {"coarse": every[:a], "middle": every[a:b], "fine": every[b:]}[layers]
     if isinstance(layers, slice):
         return every[layers]
-    found = [int(i) for i in layers]
+    if isinstance(layers, Tensor):
+        layers = layers.tolist()
+    if not isinstance(layers, Iterable):
+        raise RecipeError(f"layers are a word, a slice, a range or numbers, not {layers!r}")
+    found = [at_least("a layer", i, -(2**31), 2**31) for i in layers]
     outside = [i for i in found if not -count <= i < count]
     if outside:
         raise RecipeError(f"layers {outside} do not exist: there are {count}, from 0")

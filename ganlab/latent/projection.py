@@ -18,10 +18,12 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ganlab import progress
-from ganlab.errors import GanlabError, RecipeError, unknown
+from ganlab.errors import DataError, GanlabError, RecipeError, at_least, unknown
 from ganlab.latent.distance import pyramid_distance
-from ganlab.latent.network import evaluating, has_styles, home, need_styles, render
+from ganlab.latent.network import evaluating, has_styles, home, need_latent, need_styles, render
 from ganlab.latent.walk import centre
+from ganlab.metrics.arrays import number, shaped
+from ganlab.models.latent import SEEDS
 from ganlab.models.style_layers import Noise
 
 SPACES = ("w", "w+", "z")
@@ -88,13 +90,21 @@ def project(
         start: (B, W), (B, L, W) or (B, latent) to begin at, instead of the mean.
 
     Raises:
-        RecipeError: an unknown space, one that the generator lacks, or targets of a wrong shape.
+        RecipeError: an unknown space, one that the generator lacks, targets of a wrong shape, or
+            a number out of range.
+        DataError: targets or start are not finite.
         GanlabError: the distance is not finite, or not one number a picture.
     """
     if space not in SPACES:
-        raise RecipeError(unknown("space", space, SPACES))
-    if steps < 1 or target.ndim != 4 or not target.is_floating_point():
-        raise RecipeError("targets are floats (B, C, n, n) in [-1, 1], and a step the least")
+        raise RecipeError(unknown("space", str(space), SPACES))
+    need_latent(g)
+    steps, seed = at_least("steps", steps), at_least("seed", seed, 0, SEEDS)
+    rate, spread = number("rate", rate, 0, 100, above=True), number("spread", spread, 0, 100)
+    if noise is not None:
+        noise = number("noise", noise, 0)
+    shaped(target, "targets", ("B", "C", "n", "m"))
+    if not target.is_floating_point():
+        raise RecipeError("targets are floats (B, C, n, n) in [-1, 1]")
     styled = has_styles(g)
     if space != "z":
         need_styles(g, f'space="{space}"')
@@ -147,7 +157,12 @@ def project(
 
 
 def ramp(t: float) -> float:
-    """The learning rate's factor at a share t of the steps: up, level, and a cosine down."""
+    """The learning rate's factor at a share t of the steps: up, level, and a cosine down.
+
+    Raises:
+        RecipeError: t does not lie in [0, 1].
+    """
+    t = number("t", t, 0, 1)
     down = min(1.0, (1 - t) / (1 - FULL))
     return min(1.0, t / WARM) * (0.5 - 0.5 * math.cos(math.pi * down))
 
@@ -163,7 +178,12 @@ def noise_penalty(maps: Tensor) -> Tensor:
 
     Returns:
         A scalar, summed over the batch and the sizes.
+
+    Raises:
+        DataError: maps of another shape.
     """
+    if not isinstance(maps, Tensor) or maps.ndim != 4 or not maps.is_floating_point():
+        raise DataError("noise maps are floats (B, 1, H, W)")
     total = maps.new_zeros(())
     while True:
         for axis in (2, 3):
@@ -179,6 +199,7 @@ def _first(g: Any, mean: Tensor, n: int, space: str, start: Tensor | None) -> Te
     layers = g.layers_used if space == "w+" else 1
     if start is None:
         return mean.repeat(n, layers, 1)
+    shaped(start, "start", ("B", "W"), ("B", "L", "W"))
     start = start.detach().to(mean)
     start = start[:, None] if start.ndim == 2 else start
     if space == "w":

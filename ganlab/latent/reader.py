@@ -17,9 +17,11 @@ from torch import Tensor, nn
 from ganlab import progress
 from ganlab.data.glyphs import FACTORS, factors_at
 from ganlab.data.imageset import to_float
-from ganlab.errors import DataError, unknown
+from ganlab.errors import DataError, at_least, unknown
 from ganlab.latent.factors import CLASSES, COLOURS, examples, score, targets
+from ganlab.metrics.arrays import shaped
 from ganlab.metrics.kept import kept
+from ganlab.models.latent import SEEDS
 
 #: What is read by default; the paper's texture takes more pictures than this to be learned.
 READ = ("character", "typeface", "slant", "thickness", "x", "y", "scale", "ink", "paper")
@@ -111,7 +113,12 @@ class FactorReader:
 
         Raises:
             DataError: a size, a channel count or a factor that cannot be.
+            RecipeError: seed, images or width out of range.
         """
+        seed, images = at_least("seed", seed, 0, SEEDS), at_least("images", images)
+        width = at_least("width", width, 1, 4096)
+        if isinstance(factors, str) or not factors:
+            raise DataError("factors: a list of names, one at least, is needed")
         if size not in (16, 32) or channels not in (1, 3) or images < BATCH:
             raise DataError(
                 f"a reader takes 16 or 32 px, 1 or 3 channels, {BATCH} pictures at least;"
@@ -148,7 +155,8 @@ class FactorReader:
         colours (B, 3), or (B,) of grey pictures.
 
         Raises:
-            DataError: other channels, or a side that is no multiple of the reader's.
+            DataError: no pictures, other channels, a side that is no multiple of the reader's, or
+                a value that is not finite.
         """
         out = self._outputs(pictures, batch)
         got: dict[str, Tensor] = {}
@@ -179,7 +187,8 @@ class FactorReader:
 
     @torch.no_grad()
     def _outputs(self, pictures: Tensor, batch: int) -> Tensor:
-        _, channels, n, m = pictures.shape
+        batch = at_least("batch", batch)
+        _, channels, n, m = shaped(pictures, "pictures", ("B", "C", "H", "W")).shape
         if channels != self.channels or n != m or n % self.size:
             raise DataError(
                 f"this reader takes {self.channels} channels and a multiple of {self.size} px,"

@@ -9,12 +9,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ganlab.errors import DataError
+from ganlab.errors import DataError, at_least
 from ganlab.latent.disentanglement import BINS, gaps, linear_fit, separability
 from ganlab.latent.distance import pyramid_distance
 from ganlab.latent.factors import CLASSES, scalars
 from ganlab.latent.network import draw, evaluating, has_styles, mapped, render, spread
 from ganlab.latent.reader import FactorReader
+from ganlab.metrics.arrays import shaped
 from ganlab.metrics.path_length import PathLength, ppl
 
 ROWS = {
@@ -69,6 +70,8 @@ def read_factors(
     Raises:
         DataError: a name is not there.
     """
+    _is_reader(reader)
+    shaped(codes, "codes", ("B", "W"), ("B", "L", "W"))
     found: dict[str, list[Tensor]] = {}
     for part in codes.split(256):
         for name, value in scalars(reader(render(g, part))).items():
@@ -112,8 +115,11 @@ def disentanglement(
 
     Raises:
         DataError: pictures that the reader cannot read, or a factor that it does not.
+        RecipeError: a number is out of range.
     """
-    z = draw(g, n, seed)
+    _is_reader(reader)
+    paths = at_least("paths", paths, 2)
+    z = draw(g, at_least("n", n, 4), seed)
     spaces = {"z": z, "w": mapped(g, z)} if has_styles(g) else {"z": z}
     truth = read_factors(g, reader, spaces.get("w", z), factors)
     numbers = {name: value for name, value in truth.items() if name not in CLASSES}
@@ -138,6 +144,11 @@ def disentanglement(
         lengths[space] = _length(g, space, distance or pyramid_distance, paths, seed)
         values["path length"][space] = float(lengths[space])
     return Disentanglement(values, parts, lengths, n)
+
+
+def _is_reader(reader: Any) -> None:
+    if not callable(reader):  # whatever reads factors off pictures
+        raise DataError(f"reader: a FactorReader is needed, not a {type(reader).__name__}")
 
 
 def _length(

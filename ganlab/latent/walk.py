@@ -8,8 +8,18 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ganlab.errors import RecipeError, unknown
-from ganlab.latent.network import draw, has_styles, home, mapped, need_styles, render
+from ganlab.errors import DataError, RecipeError, at_least, unknown
+from ganlab.latent.network import (
+    draw,
+    has_styles,
+    home,
+    listed,
+    mapped,
+    need_latent,
+    need_styles,
+    render,
+)
+from ganlab.metrics.arrays import shaped
 from ganlab.metrics.path_length import slerp as _great_circle
 
 SPACES = ("z", "w")
@@ -24,6 +34,10 @@ def lerp(a: Tensor, b: Tensor, t: float | Tensor) -> Tensor:
 
     Returns:
         (..., d) for a number, (T, ..., d) for T of them.
+
+    Raises:
+        DataError: a value is not finite, or the shapes do not fit.
+        RecipeError: t is neither a number nor a row of them.
     """
     t, ends = _places(a, b, t)
     return _exact(torch.lerp(*ends, t), *ends, t).to(a)
@@ -42,8 +56,13 @@ def slerp(a: Tensor, b: Tensor, t: float | Tensor) -> Tensor:
 
     Returns:
         (..., d) for a number, (T, ..., d) for T of them.
+
+    Raises:
+        DataError: a value is not finite, the shapes do not fit, a vector has length 0, or two are
+            opposite.
+        RecipeError: t is neither a number nor a row of them.
     """
-    t, (first, last) = _places(a.double(), b.double(), t)
+    t, (first, last) = _places(a, b, t, torch.float64)
     shape = torch.broadcast_shapes(first.shape, last.shape, (*t.shape[:-1], a.shape[-1]))
     u, v = (x.expand(shape).reshape(-1, shape[-1]) for x in (first, last))
     at = t.expand((*shape[:-1], 1)).reshape(-1, 1)
@@ -51,11 +70,26 @@ def slerp(a: Tensor, b: Tensor, t: float | Tensor) -> Tensor:
     return _exact(path, first, last, t).to(a)
 
 
-def _places(a: Tensor, b: Tensor, t: float | Tensor) -> tuple[Tensor, tuple[Tensor, Tensor]]:
-    t = torch.as_tensor(t, dtype=a.dtype, device=a.device)
-    if t.ndim > 1:
-        raise RecipeError(f"t is a number or a row of them, not {tuple(t.shape)}")
-    a, b = torch.broadcast_tensors(a, b)
+def _places(
+    a: Tensor, b: Tensor, t: float | Tensor, dtype: torch.dtype | None = None
+) -> tuple[Tensor, tuple[Tensor, Tensor]]:
+    for name, x in (("a", a), ("b", b)):
+        if not isinstance(x, Tensor) or not x.is_floating_point() or x.ndim == 0:
+            raise DataError(f"{name}: a tensor of floats (..., d) expected")
+        if not bool(x.isfinite().all()):
+            raise DataError(f"{name}: values contain NaN or infinity")
+    a, b = a.to(dtype or a.dtype), b.to(dtype or a.dtype)
+    try:
+        t = torch.as_tensor(t, dtype=a.dtype, device=a.device)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise RecipeError(f"t is a number or a row of them, not a {type(t).__name__}") from error
+    if t.ndim > 1 or not bool(t.isfinite().all()):
+        raise RecipeError(f"t is a finite number or a row of them, not {tuple(t.shape)}")
+    try:
+        a, b = torch.broadcast_tensors(a, b)
+    except RuntimeError as error:
+        shapes = f"{tuple(a.shape)} and {tuple(b.shape)}"
+        raise DataError(f"a and b have shapes that do not fit: {shapes}") from error
     return t.reshape(t.shape + (1,) * a.ndim), (a, b)
 
 
@@ -81,11 +115,10 @@ def path(anchors: Tensor, steps: int, curve: str = "slerp", closed: bool = True)
     curves = {"slerp": slerp, "lerp": lerp}
     if curve not in curves:
         raise RecipeError(unknown("curve", curve, curves))
-    if anchors.ndim != 2 or len(anchors) < 2 or steps < 1:
-        raise RecipeError(
-            f"a path needs two anchors (K, d) and a step at least, not {tuple(anchors.shape)}"
-            f" and {steps}"
-        )
+    steps = at_least("steps", steps, 1, 1_000_000)
+    shaped(anchors, "anchors", ("K", "d"))
+    if len(anchors) < 2:
+        raise RecipeError("a path needs two anchors (K, d) at least, not 1")
     after = anchors.roll(-1, 0) if closed else anchors[1:]
     before = anchors if closed else anchors[:-1]
     legs = curves[curve](before, after, torch.arange(steps) / steps).transpose(0, 1).flatten(0, 1)
@@ -120,6 +153,7 @@ def walk(
         raise RecipeError(unknown("space", space, SPACES))
     if space == "w" or psi != 1:
         need_styles(g, 'space="w"' if space == "w" else "truncation")
+    shaped(anchors, "anchors", ("K", need_latent(g)))
     anchors = anchors.to(home(g))
     if space == "w":
         return render(g, path(mapped(g, anchors, psi), steps, "lerp", closed))
@@ -142,12 +176,16 @@ def truncated(
         (len(psis), B, C, n, n).
 
     Raises:
-        RecipeError: the generator has no w.
+        RecipeError: the generator has no w, or a number is out of range.
+        DataError: z has another shape, or a value is not finite.
     """
     need_styles(g, "truncation")
+    strengths = listed("psis", psis, -100, 100)
+    if cutoff is not None:
+        cutoff = at_least("cutoff", cutoff, 0, g.layers_used)
     w = mapped(g, z)
     ws = w[:, None].expand(-1, g.layers_used, -1)
-    return torch.stack([render(g, g.truncate(ws, float(psi), cutoff)) for psi in psis])
+    return torch.stack([render(g, g.truncate(ws, psi, cutoff)) for psi in strengths])
 
 
 def centre(g: Any, n: int = 10_000, seed: int = 0) -> tuple[Tensor, float]:
@@ -160,7 +198,11 @@ def centre(g: Any, n: int = 10_000, seed: int = 0) -> tuple[Tensor, float]:
 
     Returns:
         (W,) and a number.
+
+    Raises:
+        RecipeError: no generator, or `n` or `seed` is out of range.
     """
+    n = at_least("n", n)
     if not has_styles(g):
         z = draw(g, 1, seed)
         return torch.zeros_like(z[0]), float(z.shape[1] ** 0.5)

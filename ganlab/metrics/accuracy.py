@@ -13,9 +13,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ganlab.data.imageset import ImageSet, to_uint8
+from ganlab.data.imageset import ImageSet
+from ganlab.errors import DataError, at_least
 from ganlab.metrics import features
+from ganlab.metrics.arrays import as_bytes, place
 from ganlab.metrics.result import Scalar
+from ganlab.models.latent import SEEDS
 
 
 @dataclass(frozen=True)
@@ -71,7 +74,8 @@ def classification_accuracy_score(
         steps: of training; by default as for the features.
 
     Raises:
-        ValueError: labels are missing or out of range, shapes disagree, or a set is too small.
+        DataError: labels are missing or out of range, shapes disagree, or a set is too small.
+        RecipeError: steps or seed out of range.
     """
     sets = {
         "real": _labelled(real, "real"),
@@ -80,21 +84,22 @@ def classification_accuracy_score(
     }
     classes = max(int(_labels(s).max()) for s in sets.values()) + 1
     if classes < 2:
-        raise ValueError("real: a classifier needs at least two classes")
+        raise DataError("real: a classifier needs at least two classes")
     for name, one in sets.items():
         if one.shape != sets["real"].shape:
-            raise ValueError(f"{name}: pictures of {sets['real'].shape} expected, not {one.shape}")
+            raise DataError(f"{name}: pictures of {sets['real'].shape} expected, not {one.shape}")
         if len(one) < 10:
-            raise ValueError(f"{name}: at least 10 pictures expected, not {len(one)}")
-    steps = features.STEPS if steps is None else steps
+            raise DataError(f"{name}: at least 10 pictures expected, not {len(one)}")
+    steps = features.STEPS if steps is None else at_least("steps", steps)
+    seed, home = at_least("seed", seed, 0, SEEDS), place(device)
     test = sets["held_out"]
     y = _labels(test)
     hits = {}
     for name in ("real", "fake"):
         with torch.random.fork_rng(devices=[]):  # its first weights are drawn anew, with the seed
             network = features.Network(test.shape[0], classes)
-        features.train(network, sets[name], True, torch.device(device), seed, steps)
-        judge = features.Classifier(network, "classes", 0.0, "", torch.device(device))
+        features.train(network, sets[name], True, home, seed, steps)
+        judge = features.Classifier(network, "classes", 0.0, "", home)
         hits[name] = (judge.predict(test.images).argmax(1) == y).double()
     return ClassificationAccuracy(
         value=float(hits["fake"].mean()),
@@ -117,21 +122,17 @@ def _labelled(data: Any, name: str) -> ImageSet:
     """An `ImageSet` with int64 labels from one, or from (images, labels)."""
     if isinstance(data, ImageSet):
         if data.labels is None:
-            raise ValueError(f"{name}: {data.name} has no labels, and the score is by class")
+            raise DataError(f"{name}: {data.name} has no labels, and the score is by class")
         return data
     try:
         images, labels = (torch.as_tensor(part).detach().cpu() for part in data)
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"{name}: an ImageSet or (images, labels) expected") from error
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise DataError(f"{name}: an ImageSet or (images, labels) expected") from error
     if images.ndim != 4 or labels.shape != (len(images),) or labels.is_floating_point():
-        raise ValueError(
+        raise DataError(
             f"{name}: (N, C, H, W) pictures and (N,) class numbers expected, not"
             f" {tuple(images.shape)} and {tuple(labels.shape)} {labels.dtype}"
         )
     if len(labels) == 0 or int(labels.min()) < 0:
-        raise ValueError(f"{name}: no picture, or a negative class number")
-    if images.dtype != torch.uint8:
-        if not bool(images.isfinite().all()):
-            raise ValueError(f"{name}: pictures contain NaN or infinity")
-        images = to_uint8(images)
-    return ImageSet(name, images, labels.long())
+        raise DataError(f"{name}: no picture, or a negative class number")
+    return ImageSet(name, as_bytes(images, name), labels.long())

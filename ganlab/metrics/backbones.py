@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from ganlab import progress
 from ganlab.data.imageset import to_uint8
-from ganlab.errors import CheckpointError, DataError, GanlabError, unknown
+from ganlab.errors import CheckpointError, DataError, GanlabError, one_line, unknown
 from ganlab.metrics import weights as files
 from ganlab.metrics.resize import resizer as filter_named
 
@@ -130,7 +129,7 @@ def backbone(
     if drawn:
         files.randomize(network)
     elif str(weights) == "download":
-        network.load_state_dict(_published(name))
+        files.load(network, _published(name))
     else:
         files.load(network, Path(weights).expanduser())
     linear = [key for key, m in network.named_modules() if isinstance(m, nn.Linear)]
@@ -146,17 +145,26 @@ def backbone(
     return made
 
 
-def _published(name: str) -> Any:
-    """torchvision's own weights: from torch.hub's cache, else downloaded; the hash is checked."""
+def _published(name: str) -> Path:
+    """torchvision's own weights in torch.hub's cache, downloaded if they are not; checked.
+
+    Raises:
+        CheckpointError: they cannot be downloaded, or the file is damaged.
+    """
     from torchvision import models
 
     url = models.get_model_weights(name).DEFAULT.url  # type: ignore[attr-defined]
-    if files.fetch.offline() and not files.cached(url).is_file():
-        raise CheckpointError(f"GANLAB_OFFLINE forbids downloading {url}")
-    try:
-        return torch.hub.load_state_dict_from_url(
-            url, progress=progress.wanted(), check_hash=True, weights_only=True
-        )
-    except (OSError, RuntimeError) as error:
-        line = str(error).split("\n")[0][:120]
-        raise CheckpointError(f"{url} cannot be downloaded ({line})") from None
+    path = files.cached(url)
+    if not path.is_file():
+        if files.fetch.offline():
+            raise CheckpointError(f"GANLAB_OFFLINE forbids downloading {url}")
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            torch.hub.download_url_to_file(
+                url, str(path), files.hash_in(path), progress=progress.wanted()
+            )
+        except (OSError, RuntimeError) as error:
+            line = one_line(str(error).split("\n")[0][:120])
+            raise CheckpointError(f"{url} cannot be downloaded ({line})") from None
+    files.check_named(path)
+    return path

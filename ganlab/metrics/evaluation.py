@@ -6,6 +6,7 @@ score stands that of real pictures against other real ones, the best that can be
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from torch import Tensor
 
 from ganlab import progress
 from ganlab.errors import DataError, GanlabError, unknown
+from ganlab.metrics.arrays import picture_set
 from ganlab.metrics.features import LEAST
 from ganlab.metrics.frechet import fid
 from ganlab.metrics.inception_score import inception_score
@@ -23,6 +25,7 @@ from ganlab.metrics.kernel import kid
 from ganlab.metrics.neighbours import density_coverage, precision_recall
 from ganlab.metrics.sliced import sliced_wasserstein
 from ganlab.metrics.streaming import Statistics
+from ganlab.models.latent import seeded
 
 BATCH = 256
 USUAL = 5000  # pictures, if there are so many
@@ -49,7 +52,7 @@ def chosen(names: str | Iterable[str]) -> tuple[str, ...]:
     Raises:
         GanlabError: one is unknown, or none is named.
     """
-    words = names.split(",") if isinstance(names, str) else list(names)
+    words = names.split(",") if isinstance(names, str) else [str(name) for name in names]
     words = [word.strip().lower() for word in words if word.strip()]
     for word in words:
         if word not in METRICS:
@@ -192,16 +195,18 @@ def evaluate(
 
     Raises:
         DataError: too few pictures, or a value that is not finite.
-        GanlabError: a metric that is unknown, or that this extractor cannot serve.
+        GanlabError: a metric that is unknown, or that this extractor cannot serve; a number out
+            of range.
     """
-    metrics = chosen(metrics)
+    metrics, draw = chosen(metrics), seeded(seed)
+    real = picture_set(real, "real")
     n, floor_n, notes = _sizes(real, fake, n)
     if "is" in metrics:
         if getattr(judge, "task", "classes") != "classes":
             raise GanlabError(f"the Inception Score needs classes: {real.name} has none")
         if judge.predict(real.images[:1]) is None:
             raise GanlabError(f"the Inception Score needs classes, and {judge.name} has none")
-    order = torch.randperm(len(real), generator=torch.Generator().manual_seed(seed))
+    order = torch.randperm(len(real), generator=draw)
     # The score takes the first n; the floor one half against the other, of n if there are 2n.
     cuts = order[:floor_n], order[floor_n:n], order[n : 2 * floor_n]
     half, rest, other = (
@@ -215,10 +220,13 @@ def evaluate(
         try:
             found = measure(metric, half + rest, made, seed)
             floors = measure(metric, half, rest + other, seed)
-        except ValueError as error:
+        except DataError as error:
             raise DataError(f"{metric} of {fake.name}: {error}") from error
         for name, values in found.items():
             label, better = ROWS[name]
+            for number in (values["value"], floors[name]["value"]):
+                if not math.isfinite(number):
+                    raise DataError(f"{label} of {fake.name} is {number}: nothing is scored")
             about = {"label": label, "better": better, "floor": floors[name]["value"]}
             rows[name] = about | values
         bar.update()

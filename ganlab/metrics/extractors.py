@@ -14,8 +14,9 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
-from ganlab.errors import GanlabError, unknown
+from ganlab.errors import GanlabError, at_least, unknown
 from ganlab.metrics import weights as files
+from ganlab.metrics.arrays import place
 from ganlab.metrics.backbones import backbone, levels
 from ganlab.metrics.features import classifier
 from ganlab.metrics.resize import resizer as filter_named
@@ -78,6 +79,7 @@ class InceptionFeatures:
         batch: int = 32,
     ) -> None:
         self.resizer, self._resize = resizer, filter_named(resizer)
+        self.device, self.batch = place(device), at_least("batch", batch)
         drawn = str(weights) == "random"
         path = None if drawn else files.inception(weights)
         from ganlab.metrics.inception import InceptionV3  # imports torchvision
@@ -89,7 +91,6 @@ class InceptionFeatures:
             files.load(network, path)
         self.name = "inception-random" if drawn else "inception"
         self.fingerprint = files.fingerprint(network)
-        self.device, self.batch = torch.device(device), batch
         self.network = network.to(self.device).eval().requires_grad_(False)
 
     @torch.no_grad()
@@ -118,6 +119,8 @@ def check_name(name: str) -> str:
     Raises:
         GanlabError: it is none; the nearest one is named.
     """
+    if not isinstance(name, str):
+        raise GanlabError(f"features are named by a text, not by a {type(name).__name__}")
     kind, _, which = name.partition(":")
     if name in NAMES[:2] or (kind == "torchvision" and which and name != NAMES[2]):
         return name
@@ -152,4 +155,4 @@ def extractor(
         return classifier(data, device)
     if name == "inception":
         return InceptionFeatures(weights, resizer or "clean", device)
-    return backbone(name.partition(":")[2], weights, device, resizer or "clean")
+    return backbone(name.partition(":")[2], weights, place(device), resizer or "clean")

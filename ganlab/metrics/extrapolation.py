@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 
-from ganlab.metrics.arrays import pair
+from ganlab.errors import DataError, at_least
+from ganlab.metrics.arrays import number, pair
 from ganlab.metrics.frechet import fid
 from ganlab.metrics.result import Scalar
 from ganlab.metrics.streaming import Statistics
+from ganlab.models.latent import seeded
 
 
 @dataclass(frozen=True)
@@ -69,26 +72,26 @@ def fid_infinity(
         both: cut the real set too; n then ends at the smaller of N and M.
 
     Raises:
-        ValueError: as for `fid`; fewer than 2 points; sizes that the data do not have.
+        DataError: as for `fid`, or sizes that the data do not have.
+        RecipeError: fewer than 2 points, or a number out of range.
     """
     if isinstance(real, Statistics):
         if both:
-            raise ValueError("real: both=True cuts the real set, so it needs features")
+            raise DataError("real: both=True cuts the real set, so it needs features")
         x, (y, _) = None, pair(fake, fake, 2, "a covariance")
     else:
         x, y = pair(real, fake, 2, "a covariance")
         real = x if both else Statistics.of(x)
     n = min(len(x), len(y)) if both and x is not None else len(y)
     smallest = max(2, n // 10) if smallest is None else smallest
-    if points < 2:
-        raise ValueError(f"points: a line needs at least 2, not {points}")
-    if not smallest >= 2 or n - smallest < points - 1:
-        raise ValueError(
+    points, smallest = at_least("points", points, 2), at_least("smallest", smallest, 2)
+    if n - smallest < points - 1:
+        raise DataError(
             f"points: {points} sizes between {smallest} and {n} samples are not different;"
             " take fewer, or more samples"
         )
     sizes = torch.linspace(smallest, n, points, dtype=torch.float64).round().long().tolist()
-    draw = torch.Generator().manual_seed(seed)
+    draw = seeded(seed)
     values = []
     for size in sizes:
         part = y[torch.randperm(len(y), generator=draw)[:size].to(y.device)]
@@ -118,12 +121,10 @@ def fid_bias(dims: int, n: float, variance: float = 1.0, n_fake: float | None = 
         n_fake: generated samples; by default as many.
 
     Raises:
-        ValueError: a number is not positive.
+        RecipeError: a number is not positive.
     """
     m = n if n_fake is None else n_fake
-    for name, number in (("dims", dims), ("n", n), ("n_fake", m)):
-        if not number > 0:
-            raise ValueError(f"{name} must be positive, not {number}")
-    if not variance >= 0:
-        raise ValueError(f"variance must not be negative: {variance}")
+    for name, given in (("dims", dims), ("n", n), ("n_fake", m)):
+        number(name, given, 0, math.inf, above=True)
+    number("variance", variance, 0)
     return variance * (dims * (dims + 1) / 4 + dims) * (1 / n + 1 / m)

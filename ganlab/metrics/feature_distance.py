@@ -14,6 +14,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from ganlab.errors import DataError
+
 EPS = 1e-10
 
 
@@ -31,7 +33,7 @@ class FeatureDistance:
             by default every ReLU (of `features`, where there is that).
 
     Raises:
-        ValueError: a layer is not there, or there is nothing to compare.
+        DataError: a layer is not there, or there is nothing to compare.
     """
 
     def __init__(
@@ -41,9 +43,9 @@ class FeatureDistance:
         self._of: Callable[[Tensor], Sequence[Tensor]]
         if not isinstance(inner, nn.Module):
             if layers is not None:
-                raise ValueError("layers: a function returns its own maps; leave them out")
+                raise DataError("layers: a function returns its own maps; leave them out")
             if not callable(inner):
-                raise ValueError(f"network: a module or a function, not {type(inner).__name__}")
+                raise DataError(f"network: a module or a function, not {type(inner).__name__}")
             self._of = inner
             return
         inner.eval()
@@ -54,10 +56,10 @@ class FeatureDistance:
         if layers is None:
             layers = [name for name, module in modules.items() if isinstance(module, nn.ReLU)]
             if not layers:
-                raise ValueError("layers: the network has no ReLU; name the modules to compare")
+                raise DataError("layers: the network has no ReLU; name the modules to compare")
         missing = [name for name in layers if name not in modules]
         if missing or not layers:
-            raise ValueError(
+            raise DataError(
                 f"layers: {', '.join(missing) or 'none'} not in the network, which has"
                 f" {', '.join(name for name in modules if name)}"
             )
@@ -68,13 +70,19 @@ class FeatureDistance:
         """Distances (B,) of pictures a and b, in [-1, 1], both (B, C, H, W).
 
         Raises:
-            ValueError: shapes disagree, pictures are bytes, or the network returned no map.
+            DataError: shapes disagree, pictures are bytes, or the network returned no map.
         """
+        for name, x in (("a", a), ("b", b)):
+            if not isinstance(x, Tensor) or x.ndim < 2 or len(x) == 0:
+                raise DataError(f"{name}: a tensor of pictures (B, C, H, W) expected")
         if a.shape != b.shape:
-            raise ValueError(f"a {tuple(a.shape)} and b {tuple(b.shape)} have different shapes")
+            raise DataError(f"a {tuple(a.shape)} and b {tuple(b.shape)} have different shapes")
         if not (a.is_floating_point() and b.is_floating_point()):
-            raise ValueError(f"pictures must be floats in [-1, 1], not {a.dtype}")
-        maps = self._of(torch.cat([a, b]))
+            raise DataError(f"pictures must be floats in [-1, 1], not {a.dtype}")
+        both = torch.cat([a, b])
+        if not bool(both.isfinite().all()):
+            raise DataError("pictures contain NaN or infinity")
+        maps = self._of(both)
         total: Tensor | None = None
         for map_ in maps:
             both = map_.float() if map_.dtype in (torch.float16, torch.bfloat16) else map_
@@ -83,7 +91,7 @@ class FeatureDistance:
             part = (both[: len(a)] - both[len(a) :]).square().sum(1).mean(1)
             total = part if total is None else total + part
         if total is None:
-            raise ValueError("network: no feature map was returned")
+            raise DataError("network: no feature map was returned")
         return total
 
     def _maps(self, x: Tensor) -> list[Tensor]:

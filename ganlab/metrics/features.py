@@ -17,9 +17,11 @@ from torch import Tensor, nn
 from ganlab import progress
 from ganlab.data.imageset import to_float
 from ganlab.data.sizes import middle
-from ganlab.errors import DataError
+from ganlab.errors import DataError, at_least
+from ganlab.metrics.arrays import picture_set, place
 from ganlab.metrics.kept import kept
 from ganlab.metrics.weights import fingerprint as weights_fingerprint
+from ganlab.models.latent import SEEDS
 
 DIMS = 64
 VERSION = 2  # raise it when the training changes; the network itself is part of the key
@@ -101,6 +103,12 @@ class Classifier:
         return to_float(images) if images.dtype == torch.uint8 else images
 
 
+def pixels(data: Any) -> str:
+    """Short SHA-256 of the first 4,096 pictures of a set: two sets of one name can differ."""
+    x = torch.as_tensor(data.images[:4096])
+    return hashlib.sha256(x.contiguous().numpy().tobytes()).hexdigest()[:16]
+
+
 def classifier(
     data: Any, device: torch.device | str = "cpu", seed: int = 0, steps: int | None = None
 ) -> Classifier:
@@ -114,13 +122,15 @@ def classifier(
         steps: of training, with 128 pictures each; by default `STEPS`.
 
     Raises:
-        DataError: fewer than `LEAST` pictures.
+        DataError: fewer than `LEAST` pictures, or something else than an `ImageSet`.
+        RecipeError: seed or steps out of range.
+        GanlabError: a device that is not there.
     """
+    data = picture_set(data)
     if len(data) < LEAST:
         raise DataError(f"{data.name}: {len(data)} pictures are too few to learn from ({LEAST})")
-    steps = STEPS if steps is None else steps
-    device = torch.device(device)
-    x = torch.as_tensor(data.images[:4096])
+    steps = STEPS if steps is None else at_least("steps", steps)
+    device, seed = place(device), at_least("seed", seed, 0, SEEDS)
     about = {
         "version": VERSION,
         "seed": seed,
@@ -128,7 +138,7 @@ def classifier(
         "count": len(data),
         "shape": list(data.shape),
         "classes": len(data.classes),
-        "pixels": hashlib.sha256(x.contiguous().numpy().tobytes()).hexdigest()[:16],
+        "pixels": pixels(data),
     }
     labelled = data.labels is not None and len(data.classes) > 1
     task = "classes" if labelled else "rotation"
@@ -157,7 +167,11 @@ def apart(data: Any) -> tuple[Any, Any]:
     A classifier that has seen few pictures many times knows them by heart. Others of the same
     kind then get different features, and a perfect generator scores far worse than the floor. On
     CIFAR-10 the difference is gone from about `FEW` pictures on, of which each is seen four times.
+
+    Raises:
+        DataError: something else than an `ImageSet`.
     """
+    data = picture_set(data)
     if len(data) >= FEW:
         return data, data
     order = torch.randperm(len(data), generator=torch.Generator().manual_seed(0))

@@ -18,6 +18,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ganlab.errors import DataError
 from ganlab.metrics.arrays import matrix, pair, same_dims, tensor
 from ganlab.metrics.products import congruent
 from ganlab.metrics.result import Scalar
@@ -51,7 +52,7 @@ def statistics(features: Any, name: str = "features") -> tuple[Tensor, Tensor]:
     """Mean (D,) and covariance (D, D), with N-1, of (N, D) features in float64.
 
     Raises:
-        ValueError: the shape is wrong, fewer than two samples, or a value is not finite.
+        DataError: the shape is wrong, fewer than two samples, or a value is not finite.
     """
     found = Statistics.of(matrix(features, name, 2, "a covariance"))
     return found.mean, found.covariance
@@ -65,7 +66,7 @@ def frechet_distance(mu1: Any, sigma1: Any, mu2: Any, sigma2: Any) -> float:
         mu2, sigma2: of the generated data.
 
     Raises:
-        ValueError: shapes disagree, a covariance is not symmetric, or a value is not finite.
+        DataError: shapes disagree, a covariance is not symmetric, or a value is not finite.
     """
     m1, s1 = _gaussian(mu1, sigma1, "real")
     m2, s2 = _gaussian(mu2, sigma2, "generated")
@@ -81,7 +82,7 @@ def fid(real: Any, fake: Any) -> FrechetDistance:
         fake: (M, D), or `Statistics`.
 
     Raises:
-        ValueError: shapes disagree, fewer than two samples, or a value is not finite; the text
+        DataError: shapes disagree, fewer than two samples, or a value is not finite; the text
             says which argument.
     """
     if isinstance(real, Statistics) or isinstance(fake, Statistics):
@@ -92,6 +93,8 @@ def fid(real: Any, fake: Any) -> FrechetDistance:
         return _of_statistics(Statistics.of(x), Statistics.of(y))
     shift = (x.mean(0) - y.mean(0)).square().sum()
     a, b = (_root((v - v.mean(0)) / (len(v) - 1) ** 0.5) for v in (x, y))
+    if not bool(torch.cat([a.flatten(), b.flatten(), shift[None]]).isfinite().all()):
+        raise DataError("features are too large: their distance is not finite")
     cross = torch.linalg.svdvals(a @ b.T).sum()
     value = shift + a.square().sum() + b.square().sum() - 2 * cross
     return FrechetDistance(float(value), float(shift), n, m, dims)
@@ -100,7 +103,7 @@ def fid(real: Any, fake: Any) -> FrechetDistance:
 def _as_statistics(x: Any, name: str) -> Statistics:
     found = x if isinstance(x, Statistics) else Statistics.of(x, name)
     if found.count < 2:
-        raise ValueError(f"{name}: a covariance needs at least 2 samples, not {found.count}")
+        raise DataError(f"{name}: a covariance needs at least 2 samples, not {found.count}")
     return found
 
 
@@ -119,18 +122,21 @@ def _of_statistics(real: Statistics, fake: Statistics) -> FrechetDistance:
 
 def _gaussian(mu: Any, sigma: Any, name: str) -> tuple[Tensor, Tensor]:
     m, s = tensor(mu, f"{name} mean"), tensor(sigma, f"{name} covariance")
-    if m.ndim != 1 or s.shape != (len(m), len(m)):
-        raise ValueError(
+    if m.ndim != 1 or len(m) == 0 or s.shape != (len(m), len(m)):
+        raise DataError(
             f"{name}: mean {tuple(m.shape)} and covariance {tuple(s.shape)} do not fit:"
             " (D,) and (D, D) expected"
         )
     if float((s - s.T).abs().max()) > 1e-6 * float(s.abs().max()):
-        raise ValueError(f"{name}: the covariance is not symmetric")
+        raise DataError(f"{name}: the covariance is not symmetric")
     return m, s.to(m.device)
 
 
 def _distance(m1: Tensor, s1: Tensor, m2: Tensor, s2: Tensor) -> float:
-    return float((m1 - m2).square().sum() + s1.trace() + s2.trace() - 2 * _overlap(s1, s2))
+    apart = (m1 - m2).square().sum() + s1.trace() + s2.trace()
+    if not bool(apart.isfinite()):  # before a decomposition fails on it
+        raise DataError("features are too large: their distance is not finite")
+    return float(apart - 2 * _overlap(s1, s2))
 
 
 def _root(centred: Tensor) -> Tensor:

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ganlab.errors import DataError, at_least
 from ganlab.metrics.arrays import tensor
 from ganlab.metrics.result import Scalar
 
@@ -49,14 +50,16 @@ def inception_score(probs: Any, splits: int = 10) -> InceptionScore:
         splits: 10 in the paper.
 
     Raises:
-        ValueError: rows are not probabilities (say, logits), more splits than samples, or a
+        DataError: rows are not probabilities (say, logits), more splits than samples, or a
             value is not finite.
+        RecipeError: no split.
     """
     half = getattr(getattr(probs, "dtype", None), "itemsize", 8) == 2
     p = _probabilities(probs, 0.05 if half else 1e-3)
     n = len(p)
-    if not 1 <= splits <= n:
-        raise ValueError(f"splits={splits} must lie between 1 and the number of samples, {n}")
+    splits = at_least("splits", splits)
+    if splits > n:
+        raise DataError(f"splits={splits} must lie between 1 and the number of samples, {n}")
     scores = []
     for i in range(splits):
         part = p[i * n // splits : (i + 1) * n // splits]
@@ -73,12 +76,12 @@ def _probabilities(probs: Any, slack: float) -> Tensor:
     """(N, C) float64 whose rows sum to 1 exactly."""
     p = tensor(probs, "probs")
     if p.ndim != 2 or 0 in p.shape:
-        raise ValueError(f"probs: (N, C) probabilities expected, not {tuple(p.shape)}")
+        raise DataError(f"probs: (N, C) probabilities expected, not {tuple(p.shape)}")
     if float(p.min()) < 0:
-        raise ValueError("probs: negative values; these look like logits, apply softmax(1) first")
+        raise DataError("probs: negative values; these look like logits, apply softmax(1) first")
     off = float((p.sum(1) - 1).abs().max())
     if off > slack:
-        raise ValueError(
+        raise DataError(
             f"probs: a row sums to 1 ± {off:.3g}; if these are logits, apply softmax(1) first"
         )
     return p / p.sum(1, keepdim=True)

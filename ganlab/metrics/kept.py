@@ -9,7 +9,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from ganlab.errors import CheckpointError
+from ganlab.data.cache import say
+from ganlab.errors import CheckpointError, FileError
 from ganlab.training import checkpoint
 
 
@@ -43,5 +44,8 @@ def kept(
         state = None
     if state is None or not good(state):
         state = learn()
-        checkpoint.write(state, path)
+        try:
+            checkpoint.write(state, path)
+        except FileError as error:  # hours of work are not lost for want of a cache
+            say(f"{error}; what was learned is used, and not kept")
     return state

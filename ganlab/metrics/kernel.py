@@ -13,8 +13,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ganlab.errors import DataError, at_least
 from ganlab.metrics.arrays import pair, rows_at_a_time
 from ganlab.metrics.result import Scalar
+from ganlab.models.latent import seeded
 
 
 @dataclass(frozen=True)
@@ -60,20 +62,19 @@ def kid(
         seed: of the subsets.
 
     Raises:
-        ValueError: shapes disagree, a value is not finite, or a subset is larger than the data.
+        DataError: shapes disagree, a value is not finite, or a subset is larger than the data.
+        RecipeError: a number is out of range.
     """
     x, y = pair(real, fake, 2, "an unbiased kernel distance")
     n, m = len(x), len(y)
-    if subsets < 1:
-        raise ValueError(f"subsets must be at least 1, not {subsets}")
-    if subset_size < 2:
-        raise ValueError(f"subset_size must be at least 2, not {subset_size}")
+    subsets = at_least("subsets", subsets, most=100_000)
+    subset_size = at_least("subset_size", subset_size, 2)
     if subset_size > min(n, m):
-        raise ValueError(
+        raise DataError(
             f"subset_size={subset_size} is more than the data has ({n} real, {m} generated):"
             f" pass more samples, or subset_size={min(n, m)} and say so with the score"
         )
-    draw = torch.Generator().manual_seed(seed)
+    draw = seeded(seed)
     picks = [
         (
             torch.randperm(n, generator=draw)[:subset_size].to(x.device),

@@ -14,6 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ganlab.errors import DataError
 from ganlab.metrics.arrays import matrix, pair, same_dims
 from ganlab.metrics.neighbours import nearest
 from ganlab.metrics.result import Scalar
@@ -89,14 +90,14 @@ def nearest_neighbour_test(train: Any, fake: Any, held_out: Any) -> CopyTest:
         held_out: (N, D) real ones that it has not seen.
 
     Raises:
-        ValueError: shapes disagree, a value is not finite, or a set is too small.
+        DataError: shapes disagree, a value is not finite, or a set is too small.
     """
     x = matrix(train, "train")
     f = matrix(fake, "fake", 2, "the test").to(x.device)
     h = matrix(held_out, "held_out", 2, "the test").to(x.device)
     same_dims(x.shape[1], f.shape[1])
     if h.shape[1] != x.shape[1]:
-        raise ValueError(f"held_out: {x.shape[1]} dimensions expected, not {h.shape[1]}")
+        raise DataError(f"held_out: {x.shape[1]} dimensions expected, not {h.shape[1]}")
     near_fake, near_held = nearest(f, x), nearest(h, x)
     share, z = _rank_sum(near_held, near_fake)
     return CopyTest(
@@ -122,11 +123,11 @@ def leave_one_out_accuracy(real: Any, fake: Any) -> TwoSampleAccuracy:
         fake: (N, D), as many, since chance is 0.5 only then.
 
     Raises:
-        ValueError: shapes disagree, a value is not finite, or there is only one sample a kind.
+        DataError: shapes disagree, a value is not finite, or there is only one sample a kind.
     """
     x, y = pair(real, fake, 2, "a neighbour of its own kind")
     if len(x) != len(y):
-        raise ValueError(
+        raise DataError(
             f"real has {len(x)} samples and fake {len(y)}: chance is 50 % for equal numbers only"
         )
     across_x, across_y = nearest(x, y), nearest(y, x)

@@ -12,6 +12,9 @@ from dataclasses import dataclass
 
 import torch
 
+from ganlab.errors import DataError
+from ganlab.metrics.arrays import number, tensor
+
 
 @dataclass(frozen=True)
 class ModeCoverage:
@@ -49,21 +52,19 @@ def mode_coverage(
         radius: of a good sample, in units of `std`.
 
     Raises:
-        ValueError: shapes disagree, no sample, std not positive, or a value is not finite.
+        DataError: shapes disagree, no sample, or a value is not finite.
+        RecipeError: std or radius is not positive.
     """
-    x = torch.as_tensor(samples).detach().double().cpu()
-    c = torch.as_tensor(centers).detach().double().cpu()
+    x = tensor(samples, "samples").cpu()
+    c = tensor(centers, "centers").cpu()
     if x.ndim != 2 or c.ndim != 2 or x.shape[1] != c.shape[1]:
-        raise ValueError(
+        raise DataError(
             f"samples {tuple(x.shape)} and centers {tuple(c.shape)} do not fit:"
             " (N, d) and (K, d) expected"
         )
     if len(x) == 0 or len(c) == 0:
-        raise ValueError("samples and centers must not be empty")
-    if not std > 0:
-        raise ValueError(f"std must be positive, not {std}")
-    if not bool(x.isfinite().all() and c.isfinite().all()):
-        raise ValueError("samples or centers contain NaN or infinity")
+        raise DataError("samples and centers must not be empty")
+    std, radius = number("std", std, 0, above=True), number("radius", radius, 0, above=True)
     # Direct differences: the matrix-product form of cdist loses digits far from the origin.
     distance = torch.cdist(x, c, compute_mode="donot_use_mm_for_euclid_dist")
     nearest = distance.min(1)

@@ -17,6 +17,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ganlab.errors import at_least
 from ganlab.metrics.arrays import pair, rows_at_a_time
 
 TIE = 1e-12  # relative: distances this close are equal, up to the rounding of the products
@@ -109,7 +110,8 @@ def prdc(real: Any, fake: Any, k: int = 5) -> PRDC:
         k: 3 in the paper on precision and recall, 5 in that on density and coverage.
 
     Raises:
-        ValueError: shapes disagree, a value is not finite, or k is not below both sizes.
+        DataError: shapes disagree, a value is not finite, or k is not below both sizes.
+        RecipeError: k is no whole number from 1.
     """
     x, y = _centred(real, fake, k)
     inside_real, inside_fake = _limits(x, k), _limits(y, k)
@@ -141,15 +143,19 @@ def expected_coverage(n_real: int, n_fake: int, k: int) -> float:
 
     1 - prod over i = 1..k of (N - i) / (N + M - i): whatever the distribution, a ball is empty if
     the k nearest of all other samples are real ones.
+
+    Raises:
+        RecipeError: a number of samples below 1, or k not from 1 to N - 1.
     """
+    n_real, n_fake = at_least("n_real", n_real, 2), at_least("n_fake", n_fake)
+    k = at_least("k", k, 1, n_real - 1)
     empty = math.prod((n_real - i) / (n_real + n_fake - i) for i in range(1, k + 1))
     return 1 - empty
 
 
 def _centred(real: Any, fake: Any, k: int) -> tuple[Tensor, Tensor]:
     """Features about their joint mean: the products below lose digits far from the origin."""
-    if k < 1:
-        raise ValueError(f"k must be at least 1, not {k}")
+    k = at_least("k", k)
     x, y = pair(real, fake, k + 1, f"a radius by neighbour k={k}")
     middle = (x.mean(0) * len(x) + y.mean(0) * len(y)) / (len(x) + len(y))
     return x - middle, y - middle

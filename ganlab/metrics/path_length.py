@@ -15,7 +15,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from ganlab.errors import DataError, at_least
+from ganlab.metrics.arrays import number
 from ganlab.metrics.result import Scalar
+from ganlab.models.latent import seeded
 
 Sampler = Callable[[int, torch.Generator], Tensor]
 
@@ -95,29 +98,36 @@ def ppl(
             default the generator's (or mapping's) own `sample_latent`.
 
     Raises:
-        ValueError: an option is unknown, the latent space is, pictures are not floats, or a
+        DataError: an option is unknown, the latent space is, pictures are not floats, or a
             distance is not finite, is negative, or is not one number a pair.
+        RecipeError: a number is out of range.
     """
     if space not in ("z", "w"):
-        raise ValueError(f'space must be "z" or "w", not {space!r}')
+        raise DataError(f'space must be "z" or "w", not {space!r}')
     path = path or ("slerp" if space == "z" else "lerp")
     if path not in ("slerp", "lerp"):
-        raise ValueError(f'path must be "slerp" or "lerp", not {path!r}')
+        raise DataError(f'path must be "slerp" or "lerp", not {path!r}')
     if place not in ("full", "end"):
-        raise ValueError(f'place must be "full" or "end", not {place!r}')
+        raise DataError(f'place must be "full" or "end", not {place!r}')
     if space == "w" and mapping is None:
-        raise ValueError('mapping: space="w" needs the function from z to w')
+        raise DataError('mapping: space="w" needs the function from z to w')
     if space == "z" and mapping is not None:
-        raise ValueError('mapping: it is used with space="w" only')
-    if n < 2 or batch < 1 or not 0 < eps < 1:
-        raise ValueError(f"n={n}, batch={batch}, eps={eps}: at least 2, at least 1, in (0, 1)")
+        raise DataError('mapping: it is used with space="w" only')
+    n, batch = at_least("n", n, 2), at_least("batch", batch)
+    eps = number("eps", eps, 0, 1, above=True)
+    for name, given in (("generator", generator), ("distance", distance)):
+        if not callable(given):
+            raise DataError(f"{name}: a network or a function expected, not {type(given).__name__}")
     sample = _sampler(latent, mapping if mapping is not None else generator)
-    draw = torch.Generator().manual_seed(seed)
+    draw = seeded(seed)
     parts = []
     with torch.no_grad(), _evaluating(generator, mapping, distance):
         for start in range(0, n, batch):
             size = min(batch, n - start)
-            z = sample(2 * size, draw).to(_device(mapping, generator))
+            z = sample(2 * size, draw)
+            if not isinstance(z, Tensor) or len(z) != 2 * size or not z.is_floating_point():
+                raise DataError(f"latent: {2 * size} vectors of floats expected")
+            z = z.to(_device(mapping, generator))
             ends = mapping(z) if mapping is not None else z
             shape = (size,) + (1,) * (ends.ndim - 1)
             t = torch.rand(shape, generator=draw, dtype=torch.float64).to(ends.device)
@@ -145,14 +155,16 @@ def _lengths(
     t = t.to(a.device)
     steps = torch.cat([between(a, b, t), between(a, b, t + eps)]).to(ends)
     pictures = generator(steps)
-    if not pictures.is_floating_point():
-        raise ValueError(f"generator: pictures must be floats, not {pictures.dtype}")
+    if not isinstance(pictures, Tensor) or not pictures.is_floating_point():
+        kind = getattr(pictures, "dtype", type(pictures).__name__)
+        raise DataError(f"generator: pictures must be floats, not {kind}")
     d = distance(*pictures.chunk(2))
-    if d.shape != (len(a),):
-        raise ValueError(f"distance: one number a pair expected, ({len(a)},), not {tuple(d.shape)}")
+    if not isinstance(d, Tensor) or d.shape != (len(a),):
+        found = tuple(getattr(d, "shape", ())) or type(d).__name__
+        raise DataError(f"distance: one number a pair expected, ({len(a)},), not {found}")
     d = d.cpu().double()
     if not bool(d.isfinite().all()) or bool((d < 0).any()):
-        raise ValueError("distance: a value is not finite, or negative")
+        raise DataError("distance: a value is not finite, or negative")
     return d / eps**2
 
 
@@ -162,13 +174,27 @@ def slerp(a: Tensor, b: Tensor, t: Tensor) -> Tensor:
     Args:
         a, b: (B, ...) vectors, of any shape after the first dimension.
         t: (B, 1, ...) in [0, 1].
+
+    Raises:
+        DataError: shapes disagree, a value is not finite, a vector has length 0, or the two are
+            opposite: then no great circle is the one between them.
     """
+    for name, x in (("a", a), ("b", b), ("t", t)):
+        if not isinstance(x, Tensor) or not x.is_floating_point() or x.ndim < 2:
+            raise DataError(f"slerp: {name} must be a tensor of floats (B, ...)")
+    if a.shape != b.shape or t.shape != (len(a),) + (1,) * (a.ndim - 1):
+        shapes = f"{tuple(a.shape)}, {tuple(b.shape)}, {tuple(t.shape)}"
+        raise DataError(f"slerp: (B, ...), (B, ...) and (B, 1, ...) expected, not {shapes}")
     dims = tuple(range(1, a.ndim))
     long_a, long_b = (v.square().sum(dims, keepdim=True).sqrt() for v in (a, b))
+    if not bool(((long_a > 0) & (long_b > 0) & t.to(a).isfinite()).all()):  # also of NaN
+        raise DataError("slerp: a vector of length 0, NaN or infinity has no direction")
     u, v = a / long_a, b / long_b
     angle = (u * v).sum(dims, keepdim=True).clamp(-1, 1).arccos()
     across = v - u * angle.cos()
     size = across.square().sum(dims, keepdim=True).sqrt()
+    if bool(((size < 1e-12) & (angle > 2)).any()):
+        raise DataError("slerp: two vectors are opposite: many ways lead from one to the other")
     across = across / size.clamp(min=1e-12)  # of equal directions: stay
     point = u * (t * angle).cos() + across * (t * angle).sin()
     return point * torch.lerp(long_a, long_b, t.to(long_a))
@@ -178,12 +204,12 @@ def _sampler(latent: int | Sampler | None, source: Any) -> Sampler:
     if latent is None:
         latent = getattr(source, "sample_latent", None)
         if latent is None:
-            raise ValueError(
+            raise DataError(
                 "latent: the generator has no sample_latent; say how many dimensions, or pass"
                 " a function (n, torch.Generator) -> (n, dims)"
             )
-    if isinstance(latent, int):
-        dims = latent
+    if not callable(latent):
+        dims = at_least("latent", latent, 1, 1_000_000)
         return lambda count, draw: torch.randn(count, dims, generator=draw)
     return latent
 

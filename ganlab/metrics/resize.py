@@ -11,7 +11,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from ganlab.errors import GanlabError, unknown
+from ganlab.errors import GanlabError, at_least, unknown
+from ganlab.metrics.arrays import shaped
 
 
 def _taps(before: int, after: int, device: torch.device) -> tuple[Tensor, Tensor, Tensor]:
@@ -19,6 +20,10 @@ def _taps(before: int, after: int, device: torch.device) -> tuple[Tensor, Tensor
     place = torch.arange(after, dtype=torch.float32, device=device) * (before / after)
     low = place.long()
     return low, (low + 1).clamp(max=before - 1), place - low
+
+
+def _checked(images: Tensor) -> Tensor:
+    return shaped(images, "images", ("N", "C", "H", "W")).float()
 
 
 def tf(images: Tensor, size: int) -> Tensor:
@@ -33,8 +38,12 @@ def tf(images: Tensor, size: int) -> Tensor:
 
     Returns:
         (N, C, size, size) float32 in 0..255.
+
+    Raises:
+        DataError: pictures of another shape, or a value that is not finite.
+        RecipeError: the size is no whole number from 1 to 10,000.
     """
-    x = images.float()
+    x, size = _checked(images), at_least("size", size, 1, 10_000)
     if x.shape[-2:] == (size, size):
         return x
     low, high, weight = _taps(x.shape[-2], size, x.device)
@@ -52,8 +61,12 @@ def clean(images: Tensor, size: int) -> Tensor:
 
     Returns:
         (N, C, size, size) float32 in 0..255.
+
+    Raises:
+        DataError: pictures of another shape, or a value that is not finite.
+        RecipeError: the size is no whole number from 1 to 10,000.
     """
-    x = images.float()
+    x, size = _checked(images), at_least("size", size, 1, 10_000)
     if x.shape[-2:] == (size, size):
         return x
     x = torch.nn.functional.interpolate(x, (size, size), mode="bicubic", antialias=True)
@@ -69,6 +82,6 @@ def resizer(name: str) -> Callable[[Tensor, int], Tensor]:
     Raises:
         GanlabError: there is none.
     """
-    if name not in RESIZERS:
-        raise GanlabError(unknown("resizer", name, RESIZERS))
+    if not isinstance(name, str) or name not in RESIZERS:
+        raise GanlabError(unknown("resizer", str(name), RESIZERS))
     return RESIZERS[name]

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from ganlab.data import to_uint8
 from ganlab.data.stacked import stacked
-from ganlab.errors import DataError
+from ganlab.errors import DataError, at_least
+from ganlab.metrics.arrays import as_bytes, picture_set
 from ganlab.metrics.features import Classifier, apart, classifier
 from ganlab.metrics.frechet import fid
 from ganlab.metrics.modes import mode_coverage
 from ganlab.metrics.stacked import SAMPLES, StackJudge, stack_judge, stacked_modes
+from ganlab.models.latent import seeded
 
 #: What scores must agree in to stand in one table.
 SAME = ("kind", "features", "resizer", "data", "n", "modes_n")
@@ -32,12 +34,17 @@ def score(
     Of pictures, at most half of those that `learned` leaves are taken for each side of the floor.
     For stacks of digits, `modes` samples are drawn, the first `n` of which have the Fréchet
     distance; all are sorted into modes.
+
+    Raises:
+        DataError: too few pictures, no modes to count, or samples that are not finite.
+        RecipeError: `n`, `seed` or `modes` is out of range.
     """
-    draw = torch.Generator().manual_seed(seed)
+    draw, n, modes = seeded(seed), at_least("n", n), at_least("modes", modes)
     if points:
         n = min(n, 2500)  # the published protocol
-        if data.centers is None:
-            raise DataError(f"'{data.name}' has no modes to count: look at the samples instead")
+        if getattr(data, "centers", None) is None:
+            name = getattr(data, "name", type(data).__name__)
+            raise DataError(f"'{name}' has no modes to count: look at the samples instead")
         fake = mode_coverage(sample(n, seed), data.centers, data.std)
         real = mode_coverage(data.sample(n, generator=draw), data.centers, data.std)
         return {
@@ -51,14 +58,14 @@ def score(
             "n": n,
             "seed": seed,
         }
-    if len(data) < 4:
+    if len(picture_set(data)) < 4:
         raise DataError(f"{len(data)} pictures are too few to score against")
     judge, data = learned(data)
     n = min(n, len(data) // 2)
     order = torch.randperm(len(data), generator=draw)
     first, second = (judge.features(data.batch(part)) for part in (order[:n], order[n : 2 * n]))
     # Rounded to bytes like the data: a picture that is stored and read must score the same.
-    images = to_uint8(sample(max(n, modes) if stacked(data) else n, seed))
+    images = as_bytes(sample(max(n, modes) if stacked(data) else n, seed))
     distance, floor = fid(first, judge.features(images[:n])), fid(first, second)
     counted = {}
     if isinstance(judge, StackJudge):
@@ -89,7 +96,11 @@ def learned(data: Any, **where: Any) -> tuple[Classifier | StackJudge, Any]:
     Args:
         data: an `ImageSet`.
         **where: `device` and `seed`, as for `ganlab.metrics.classifier`.
+
+    Raises:
+        DataError: something else than an `ImageSet`, or too few pictures.
     """
+    data = picture_set(data)
     if stacked(data):
         return stack_judge(data, **where), data
     learn, rest = apart(data)
@@ -100,8 +111,8 @@ def count_modes(
     sample: Any, data: Any, judge: StackJudge, seed: int = 0, samples: int = SAMPLES
 ) -> dict[str, Any]:
     """Modes of stacked digits that `sample(n, seed)` covers, and, for the floor, real ones."""
-    order = torch.randperm(len(data), generator=torch.Generator().manual_seed(seed))
-    return _count(to_uint8(sample(samples, seed)), data.images[order[:samples]], judge, samples)
+    order = torch.randperm(len(data), generator=seeded(seed))
+    return _count(as_bytes(sample(samples, seed)), data.images[order[:samples]], judge, samples)
 
 
 def _count(fake: Tensor, real: Tensor, judge: StackJudge, samples: int) -> dict[str, Any]:
@@ -127,17 +138,28 @@ def obeyed(sample: Any, data: Any, n: int = 5000, seed: int = 0) -> float:
         sample: `sample(n, seed, labels)` gives n pictures of these classes.
         data: an `ImageSet` with labels; its classes are asked for in turn.
         n, seed: of the samples.
+
+    Raises:
+        DataError: data without classes, or samples that are not finite.
+        RecipeError: `n` is no count.
     """
+    data, n = picture_set(data, labelled=True), at_least("n", n)
     judge: Any = learned(data)[0]
     labels = torch.arange(n) % len(data.classes)
-    read = judge.predict(to_uint8(sample(n, seed, labels))).argmax(1)
+    read = judge.predict(as_bytes(sample(n, seed, labels))).argmax(1)
     return round(float((read == labels).double().mean()), 4)
 
 
 @torch.no_grad()
 def recognised(network: Any, data: Any, n: int = 5000) -> dict[str, Any]:
-    """Scores of a classifier: its accuracy on the first n pictures of `data`, 0 to 1."""
-    n = min(n, len(data))
+    """Scores of a classifier: its accuracy on the first n pictures of `data`, 0 to 1.
+
+    Raises:
+        DataError: data without classes.
+        RecipeError: `n` is no count.
+    """
+    data = picture_set(data, labelled=True)
+    n = min(at_least("n", n), len(data))
     rows = torch.arange(n).split(256)
     right = sum(int((network(data.batch(r)).argmax(1) == data.labels[r]).sum()) for r in rows)
     return {"kind": "accuracy", "accuracy": round(right / n, 4), "n": n, "data": data.name}
@@ -155,6 +177,8 @@ def compare(*scores: dict[str, Any]) -> None:
     Raises:
         DataError: one line that says in what they differ.
     """
+    if not all(isinstance(s, Mapping) for s in scores):
+        raise DataError("scores are dictionaries, as Run.evaluate returns them")
     for what in SAME:
         found = {str(s[what]): None for s in scores if s.get(what) is not None}
         if len(found) > 1:
@@ -165,7 +189,13 @@ def compare(*scores: dict[str, Any]) -> None:
 
 
 def verdict(scores: dict[str, Any]) -> str:
-    """The scores on one line, for people."""
+    """The scores on one line, for people.
+
+    Raises:
+        DataError: they are none.
+    """
+    if not isinstance(scores, Mapping) or "kind" not in scores:
+        raise DataError("no scores: a dictionary with 'kind' expected, as Run.evaluate returns it")
     if scores["kind"] == "accuracy":
         return f"accuracy {scores['accuracy']:.1%} on {scores['n']:,} pictures of {scores['data']}"
     if scores["kind"] == "modes":

@@ -13,8 +13,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ganlab.errors import RecipeError, at_least
 from ganlab.metrics.arrays import pair, rows_at_a_time
 from ganlab.metrics.result import Scalar
+from ganlab.models.latent import seeded
 
 
 @dataclass(frozen=True)
@@ -58,15 +60,15 @@ def sliced_wasserstein(
         order: p, 1 or 2.
 
     Raises:
-        ValueError: shapes disagree, a value is not finite, or a number is out of range.
+        DataError: shapes disagree, or a value is not finite.
+        RecipeError: a number is out of range.
     """
     x, y = pair(real, fake)
-    if projections < 1:
-        raise ValueError(f"projections must be at least 1, not {projections}")
-    if order not in (1, 2):
-        raise ValueError(f"order must be 1 or 2, not {order}")
+    projections = at_least("projections", projections, most=1_000_000)
+    if isinstance(order, bool) or not isinstance(order, int) or order not in (1, 2):
+        raise RecipeError(f"order must be 1 or 2, not {order}")
     dims = x.shape[1]
-    draw = torch.Generator().manual_seed(seed)
+    draw = seeded(seed)
     directions = torch.randn(dims, projections, generator=draw, dtype=torch.float64)
     directions = (directions / directions.norm(dim=0)).to(x.device)
     take_x, take_y, weight = _matching(len(x), len(y), x.device)

@@ -19,8 +19,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ganlab.data.imageset import ImageSet, to_uint8
+from ganlab.data.imageset import ImageSet
 from ganlab.data.stacked import MODES, single
+from ganlab.errors import DataError, at_least
+from ganlab.metrics.arrays import as_bytes, picture_set, raw, shaped
 from ganlab.metrics.features import Classifier, classifier
 
 SAMPLES = 26_000  # of the published protocol
@@ -100,7 +102,7 @@ class StackJudge:
 def _apart(images: Tensor) -> Tensor:
     """(N, 3, H, W) -> (3N, 1, H, W)."""
     if images.ndim != 4 or images.shape[1] != 3:
-        raise ValueError(f"stacks are (N, 3, H, W), not {tuple(images.shape)}")
+        raise DataError(f"stacks are (N, 3, H, W), not {tuple(images.shape)}")
     return images.reshape(-1, 1, *images.shape[2:])
 
 
@@ -114,7 +116,7 @@ def stack_judge(data: ImageSet, device: torch.device | str = "cpu", seed: int = 
     Raises:
         DataError: the data are not stacks.
     """
-    digits = single(data)
+    digits = single(picture_set(data))
     assert digits.labels is not None
     counts = torch.bincount(digits.labels, minlength=10).double()
     return StackJudge(classifier(digits, device, seed), counts / counts.sum())
@@ -134,23 +136,26 @@ def stacked_modes(
         batch: pictures at a time.
 
     Raises:
-        ValueError: no picture, or not of three channels.
+        DataError: no picture, not of three channels, or a value is not finite.
+        RecipeError: `samples` or `batch` is no count.
     """
-    x = torch.as_tensor(images)[:samples]
-    if len(x) == 0:
-        raise ValueError("there is no picture to score")
-    parts = [judge.read(p if p.dtype == torch.uint8 else to_uint8(p)) for p in x.split(batch)]
+    x, samples = raw(images, "images"), at_least("samples", samples)
+    if not hasattr(judge, "read"):
+        raise DataError(f"judge: one from stack_judge expected, not a {type(judge).__name__}")
+    if x.ndim == 0 or len(x) == 0:
+        raise DataError("there is no picture to score")
+    parts = [judge.read(as_bytes(p)) for p in x[:samples].split(at_least("batch", batch))]
     mode, sure = (torch.cat(part) for part in zip(*parts))
     counts = torch.bincount(mode, minlength=MODES)
     clear = sure >= SURE
-    shares = counts[counts > 0].double() / len(x)
+    shares = counts[counts > 0].double() / len(mode)
     return StackedModes(
         found=int((counts > 0).sum()),
         modes=MODES,
         good=float(clear.double().mean()),
         found_good=len(mode[clear].unique()),
         reverse_kl=float((shares * shares.log()).sum()) + math.log(MODES),
-        samples=len(x),
+        samples=len(mode),
         counts=tuple(counts.tolist()),
     )
 
@@ -165,8 +170,15 @@ def expected_modes(shares: Tensor, samples: int) -> tuple[float, float]:
     Args:
         shares: (K,) probabilities of the modes.
         samples: N.
+
+    Raises:
+        DataError: the shares are no probabilities.
+        RecipeError: no sample.
     """
-    p = torch.as_tensor(shares, dtype=torch.float64)
+    samples = at_least("samples", samples)
+    p = shaped(raw(shares, "shares"), "shares", ("K",)).double()
+    if float(p.min()) < 0 or abs(float(p.sum()) - 1) > 1e-3:
+        raise DataError(f"shares: probabilities that sum to 1 expected, not to {float(p.sum()):g}")
     found = float(-torch.expm1(samples * torch.log1p(-p)).sum())
     p = p.clamp(max=1 - 1e-15)  # a share of 1 is the limit
     most = min(samples, int(samples * float(p.max()) + 12 * math.sqrt(samples) + 40))

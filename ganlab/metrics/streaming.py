@@ -8,10 +8,12 @@ from typing import Any
 import torch
 import torch.distributed as dist
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import Tensor
 
-from ganlab.metrics.arrays import matrix, tensor
+from ganlab.errors import DataError, at_least, one_line
+from ganlab.files import write_bytes
+from ganlab.metrics.arrays import matrix, place, tensor
 from ganlab.metrics.products import gram
 
 
@@ -33,8 +35,7 @@ class Statistics:
     """
 
     def __init__(self, dims: int, device: torch.device | str = "cpu") -> None:
-        if dims < 1:
-            raise ValueError(f"dims must be at least 1, not {dims}")
+        dims, device = at_least("dims", dims, 1, 65_536), place(device)
         self.count = 0
         self._mean = torch.zeros(dims, dtype=torch.float64, device=device)
         self._scatter = torch.zeros(dims, dims, dtype=torch.float64, device=device)
@@ -57,7 +58,7 @@ class Statistics:
         """(D,) float64.
 
         Raises:
-            ValueError: there is no sample yet.
+            DataError: there is no sample yet.
         """
         self._need(1, "a mean")
         return self._mean.clone()
@@ -67,7 +68,7 @@ class Statistics:
         """(D, D) float64, with N-1.
 
         Raises:
-            ValueError: there are fewer than two samples.
+            DataError: there are fewer than two samples.
         """
         self._need(2, "a covariance")
         return self._scatter / (self.count - 1)
@@ -76,11 +77,11 @@ class Statistics:
         """Take in a batch (B, D) of any float type, from any device. Returns itself.
 
         Raises:
-            ValueError: the shape is wrong, or a value is not finite; nothing is taken in then.
+            DataError: the shape is wrong, or a value is not finite; nothing is taken in then.
         """
         x = matrix(features, name, 0).to(self._mean.device)
         if x.shape[1] != self.dims:
-            raise ValueError(f"{name}: {self.dims} dimensions expected, not {x.shape[1]}")
+            raise DataError(f"{name}: {self.dims} dimensions expected, not {x.shape[1]}")
         if len(x):
             self._add(x)
         return self
@@ -98,9 +99,15 @@ class Statistics:
         self.count = total
 
     def merge(self, other: Statistics) -> Statistics:
-        """Take in what another has seen: of another worker, or another part. Returns itself."""
+        """Take in what another has seen: of another worker, or another part. Returns itself.
+
+        Raises:
+            DataError: it is of other features.
+        """
+        if not isinstance(other, Statistics):
+            raise DataError(f"other: Statistics expected, not a {type(other).__name__}")
         if other.dims != self.dims:
-            raise ValueError(f"statistics of {self.dims} and of {other.dims} dimensions")
+            raise DataError(f"statistics of {self.dims} and of {other.dims} dimensions")
         if other.count:
             total = self.count + other.count
             shift = other._mean.to(self._mean.device) - self._mean
@@ -143,39 +150,43 @@ class Statistics:
         """Become what `state_dict` has stored.
 
         Raises:
-            ValueError: it is of other features, or damaged.
+            DataError: it is of other features, or damaged.
         """
         if not {"count", "mean", "scatter"} <= set(state):
-            raise ValueError(f"state: count, mean and scatter expected, not {sorted(state)}")
+            raise DataError(f"state: count, mean and scatter expected, not {sorted(state)}")
         mean, scatter = tensor(state["mean"], "state"), tensor(state["scatter"], "state")
         if mean.shape != (self.dims,) or scatter.shape != (self.dims, self.dims):
-            raise ValueError(f"state: {self.dims} dimensions expected, not {tuple(mean.shape)}")
-        self.count = int(state["count"])
+            raise DataError(f"state: {self.dims} dimensions expected, not {tuple(mean.shape)}")
+        self.count = at_least("state: count", state["count"], 0, 10**15)
         self._mean, self._scatter = mean.to(self._mean), scatter.to(self._scatter)
 
     def save(self, path: Path | str, about: dict[str, str] | None = None) -> None:
-        """Write a safetensors file, with `about` (say, the features' fingerprint) in its header."""
+        """Write a safetensors file, with `about` (say, the features' fingerprint) in its header.
+
+        Raises:
+            FileError: it cannot be written there.
+        """
         state = {k: v.cpu().contiguous() for k, v in self.state_dict().items()}
-        save_file(state, path, metadata=about)
+        write_bytes(path, save(state, about))
 
     @classmethod
     def load(cls, path: Path | str) -> Statistics:
         """Read what `save` wrote.
 
         Raises:
-            ValueError: the file is missing, damaged, or holds something else.
+            DataError: the file is missing, damaged, or holds something else.
         """
         try:
             state = load_file(path)
         except (OSError, SafetensorError) as error:
-            raise ValueError(f"{path} holds no statistics: {error}") from error
-        found = cls(len(state.get("mean", torch.zeros(1))))
+            raise DataError(f"{path} holds no statistics: {one_line(error)}") from error
+        found = cls(max(1, state.get("mean", torch.zeros(1)).numel()))
         found.load_state_dict(state)
         return found
 
     def _need(self, count: int, why: str) -> None:
         if self.count < count:
-            raise ValueError(f"{why} needs at least {count} samples, not {self.count}")
+            raise DataError(f"{why} needs at least {count} samples, not {self.count}")
 
     def __repr__(self) -> str:
         return f"Statistics({self.count} samples, {self.dims}-d)"

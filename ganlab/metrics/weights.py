@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from torch import Tensor, nn
 
 from ganlab.data import fetch
 from ganlab.errors import CheckpointError
+from ganlab.files import digest, told
 
 #: The state dict of the FID network, under its two public names (the same bytes).
 URLS = (
@@ -62,12 +64,45 @@ def check(path: Path) -> None:
 
     Raises:
         CheckpointError: it differs.
+        FileError: it cannot be read.
     """
-    with open(path, "rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-    if digest != SHA256:
+    with told(path, "be read"):
+        found = digest(path)
+    if found != SHA256:
         raise CheckpointError(
-            f"{path} is not the FID network of {URLS[0]}: its SHA-256 is {digest}, not {SHA256}"
+            f"{path} is not the FID network of {URLS[0]}: its SHA-256 is {found}, not {SHA256}"
+        )
+
+
+def hash_in(path: Path) -> str:
+    """The beginning of the SHA-256 that ends the name of a file of PyTorch's.
+
+    Raises:
+        CheckpointError: there is none.
+    """
+    named = re.search(r"-([0-9a-f]{8,64})\.", path.name)
+    if named is None:
+        raise CheckpointError(f"{path} cannot be checked: there is no SHA-256 in its name")
+    return named.group(1)
+
+
+def check_named(path: Path) -> None:
+    """Compare a file of PyTorch's with the beginning of its SHA-256, which ends its name.
+
+    torch.hub does so after a download only: a file in its cache that was damaged since would be
+    loaded, and give other scores.
+
+    Raises:
+        CheckpointError: it differs, or the name has none.
+        FileError: it cannot be read.
+    """
+    right = hash_in(path)
+    with told(path, "be read"):
+        found = digest(path)
+    if not found.startswith(right):
+        raise CheckpointError(
+            f"{path} is damaged: its SHA-256 begins with {found[: len(right)]}, not {right}: delete"
+            " it, and it is downloaded again"
         )
 
 
@@ -85,21 +120,29 @@ def download() -> Path:
     to = cached(URLS[0])
     if fetch.offline():
         raise CheckpointError(f"GANLAB_OFFLINE forbids downloading {URLS[0]} (SHA-256 {SHA256})")
-    with fetch.staged(to.parent, to.stem) as scratch:
-        part = scratch / to.name
 
-        def either() -> None:
+    def get() -> None:
+        with fetch.staged(to.parent, to.stem) as scratch:
+            if to.is_file():  # another process was faster
+                return
+            part = scratch / to.name
             try:
                 fetch.download(URLS[0], part)
             except OSError:
                 fetch.download(URLS[1], part)
+            try:
+                check(part)
+            except CheckpointError as error:
+                raise fetch.Corrupt(str(error)) from error
+            os.replace(part, to)
 
-        try:
-            fetch.persist("the FID network", MEGABYTES, to, either)
-        except fetch.Unreachable as e:
-            raise CheckpointError(f"{URLS[0]} cannot be downloaded ({e})") from None
-        check(part)
-        os.replace(part, to)
+    try:
+        fetch.persist("the FID network", MEGABYTES, to, get)
+    except fetch.Unreachable as e:
+        raise CheckpointError(f"{URLS[0]} cannot be downloaded ({e})") from None
+    except fetch.Corrupt as e:
+        raise CheckpointError(str(e)) from None
+    check(to)
     return to
 
 
@@ -143,11 +186,11 @@ def randomize(network: nn.Module, seed: int = 0) -> None:
 
 def fingerprint(network: nn.Module) -> str:
     """Short SHA-256 of all weights and buffers: scores are comparable only if it agrees."""
-    digest = hashlib.sha256()
+    total = hashlib.sha256()
     for name, tensor in sorted(network.state_dict().items()):
-        digest.update(name.encode())
-        digest.update(_bytes(tensor))
-    return digest.hexdigest()[:12]
+        total.update(name.encode())
+        total.update(_bytes(tensor))
+    return total.hexdigest()[:12]
 
 
 def _bytes(tensor: Tensor) -> bytes:

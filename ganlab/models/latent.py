@@ -9,7 +9,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ganlab.errors import RecipeError
+from ganlab.errors import RecipeError, at_least
+
+SEEDS = 2**32 - 1  # the largest seed, as of recipes
+BLOCK = 65_536  # latent vectors in memory at a time
 
 
 class NormalLatent:
@@ -18,9 +21,23 @@ class NormalLatent:
     latent: int
 
     def sample_latent(self, n: int, generator: torch.Generator | None = None) -> Tensor:
-        """(n, latent) standard normal, drawn on the generator's device."""
+        """(n, latent) standard normal, drawn on the generator's device.
+
+        Raises:
+            RecipeError: n is negative, or no whole number.
+        """
+        n = at_least("n", n, 0)
         device = generator.device if generator is not None else None
         return torch.randn(n, self.latent, generator=generator, device=device)
+
+
+def seeded(seed: int) -> torch.Generator:
+    """A source of random numbers on the CPU, the same for the same seed.
+
+    Raises:
+        RecipeError: the seed is no whole number from 0 to 2**32 - 1.
+    """
+    return torch.Generator().manual_seed(at_least("seed", seed, 0, SEEDS))
 
 
 def told(network: nn.Module, labels: Tensor | None) -> Callable[..., Tensor]:
@@ -46,6 +63,7 @@ class Classes(nn.Module):
 
     def __init__(self, count: int) -> None:
         super().__init__()
+        count = at_least("classes", count)
         self.register_buffer("shares", torch.full((count,), 1 / count))
 
     def learn(self, labels: Tensor) -> None:
@@ -55,6 +73,7 @@ class Classes(nn.Module):
 
     def draw(self, n: int, generator: torch.Generator | None = None) -> Tensor:
         """(n,) class numbers, drawn on the CPU."""
+        n = at_least("n", n, 0)
         return torch.multinomial(self.shares.float().cpu(), n, True, generator=generator)
 
 
@@ -63,26 +82,53 @@ def drawn(
 ) -> Iterator[Tensor]:
     """Samples of a generator, batch by batch, the same for the same seed.
 
+    Memory holds a batch of samples, and the latent vectors of `BLOCK` of them.
+
     Args:
         g: as it is to be used: in eval mode, on the CPU.
-        n: samples.
+        n: samples, 1 to 10,000,000.
         seed: of the latent vectors and, of a conditional generator, of the classes.
         labels: one class number for all, or (n,) of them; None draws them as often as they
             occur in the data.
+        batch: samples at a time.
 
     Raises:
-        RecipeError: labels for a generator without classes, not n of them, or no such class.
+        RecipeError: a number out of range; labels for a generator without classes, not n of
+            them, or no such class. At once, not with the first batch.
     """
-    draw = torch.Generator().manual_seed(seed)
-    z = g.sample_latent(n, draw)
-    classes = getattr(g, "classes", 0)
-    if labels is not None and not classes:
+    n, batch, draw = at_least("n", n), at_least("batch", batch), seeded(seed)
+    y = None if labels is None else _labels(labels, n, getattr(g, "classes", 0))
+    return _drawn(g, n, draw, y, batch)
+
+
+def _drawn(
+    g: Any, n: int, draw: torch.Generator, labels: Tensor | None, batch: int
+) -> Iterator[Tensor]:
+    for start in range(0, n, BLOCK):
+        size = min(BLOCK, n - start)
+        z, y = g.sample_latent(size, draw), None
+        if labels is not None:
+            y = labels[start : start + size]
+        elif getattr(g, "classes", 0):
+            y = g.kinds.draw(size, draw)
+        for rows in torch.arange(size).split(batch):
+            with torch.no_grad():  # not around the yield: it would hold in the caller's code too
+                made = told(g, None if y is None else y[rows])(z[rows])
+            yield made
+
+
+def _labels(labels: int | Tensor, n: int, classes: int) -> Tensor:
+    """(n,) class numbers."""
+    if not classes:
         raise RecipeError("this generator has no classes: take the labels away")
-    y = None
-    if classes:
-        y = g.kinds.draw(n, draw) if labels is None else torch.as_tensor(labels).expand(n)
-        if int(y.min()) < 0 or int(y.max()) >= classes:
-            raise RecipeError(f"labels are class numbers from 0 to {classes - 1}")
-    with torch.no_grad():
-        for rows in torch.arange(n).split(batch):
-            yield told(g, None if y is None else y[rows])(z[rows])
+    try:
+        y = torch.as_tensor(labels)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise RecipeError(f"labels: not class numbers, but a {type(labels).__name__}") from error
+    if y.is_floating_point() or y.is_complex() or y.dtype == torch.bool:
+        raise RecipeError(f"labels are whole numbers, not {y.dtype}")
+    if y.ndim > 1 or (y.ndim == 1 and len(y) not in (1, n)):
+        raise RecipeError(f"labels: one for all or ({n},) of them, not {tuple(y.shape)}")
+    if int(y.min()) < 0 or int(y.max()) >= classes:
+        raise RecipeError(f"labels are class numbers from 0 to {classes - 1}")
+    return y.long().expand(n)

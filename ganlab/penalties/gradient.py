@@ -51,7 +51,7 @@ class GradientPenalty(Penalty):
             (which,) = self.needs
             return self.of(judged.gradient(which)).mean()
         real, fake = judged.real.detach(), judged.fake.detach()
-        x = self.points(real, fake.to(real.dtype)).requires_grad_()
+        x = self.points(real, fake).requires_grad_()
         return self.of(input_gradient(judged.judge(x), x)).mean()
 
 
@@ -65,7 +65,8 @@ class _AtInterpolates(GradientPenalty):
     def points(self, real: Tensor, fake: Tensor, rand: Tensor | None = None) -> Tensor:
         """x̂ = εx + (1-ε)G(z) with ε of shape (B,)."""
         rand = self.draw(real) if rand is None else rand
-        return torch.lerp(fake, real, rand.to(real).view(-1, *[1] * (real.dim() - 1)))
+        # Under autocast the generator draws in 16 bits; the data's precision is kept.
+        return torch.lerp(fake.to(real), real, rand.to(real).view(-1, *[1] * (real.dim() - 1)))
 
 
 @penalty_family("gp", weight=10.0, paper="gulrajani2017improved")

@@ -59,8 +59,8 @@ class BaseRecipe(BaseModel):
     """of the picture set, as data_options.characters=0123456789"""
     size: Annotated[Side | str | None, BeforeValidator(_side)] = 32
     """of the pictures in pixels; 64x128 is 64 high and 128 wide; none: as the set has them"""
-    channels: Annotated[Literal[1, 3] | None, BeforeValidator(not_bool)] = None
-    """of the pictures: 1 grey, 3 colour, none: as the set has them"""
+    channels: Annotated[Literal[1, 2, 3, 4, 5, 6, 7, 8] | None, BeforeValidator(not_bool)] = None
+    """of the pictures: 1 grey, 3 colour, 4 with alpha, none: as the set has them"""
     flip: bool = False
     """mirror the pictures at random"""
     classes: Annotated[int, within(0, 100_000)] = 0

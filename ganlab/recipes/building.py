@@ -3,7 +3,10 @@ says what is its own (`BaseRecipe.networks`, `BaseRecipe.play`)."""
 
 from __future__ import annotations
 
+import importlib.util
 import math
+import os
+import shutil
 from collections.abc import Callable
 from typing import Any
 
@@ -158,6 +161,23 @@ def modest(what: str, make: Callable[[], nn.Module]) -> None:
         )
 
 
+def compiler(device: torch.device) -> None:
+    """Refuse to compile where nothing could: the first round would end in a traceback.
+
+    Raises:
+        RecipeError: no C++ compiler is there, or no Triton for a GPU.
+    """
+    named = os.environ.get("CXX")
+    found = any(shutil.which(name) for name in ([named] if named else ["g++", "clang++", "cl"]))
+    if not found and device.type != "mps":
+        raise RecipeError(
+            "compile: torch.compile needs a C++ compiler, and there is none: install g++, or set"
+            " compile=false"
+        )
+    if device.type == "cuda" and importlib.util.find_spec("triton") is None:
+        raise RecipeError("compile: torch.compile needs triton on a GPU: pip install triton")
+
+
 def build(
     recipe: BaseRecipe,
     data: Any,
@@ -174,6 +194,8 @@ def build(
         rank, world: of this process.
     """
     device = torch.device(device)
+    if recipe.compile:
+        compiler(device)
     shape, told = shape_of(data), labelled(recipe, data)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(recipe.seed)

@@ -91,6 +91,8 @@ DATA: dict[str, Any] = {
     "textures": Texts,
     "background": Text,
     "damaged": Literal["skip", "refuse"],
+    "fit": Literal["crop", "pad", "stretch"],
+    "range": Text,
     "category": Text,
     "root": Text,
 }

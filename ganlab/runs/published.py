@@ -4,7 +4,7 @@
     about("stylegan2-glyphs-64")["runs"][0]["scores"]
 
 They lie in `book/results/NAME/` as safetensors in 16 bits, beside the recipe, the seeds, the
-device and the scores that they were published with.
+device and the scores that they were published with; a wheel holds a copy (`setup.py`).
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ from typing import Any
 
 from torch import nn
 
-from ganlab.errors import GanlabError, unknown
+from ganlab.errors import CheckpointError, FileError, GanlabError, unknown
+from ganlab.files import read_text, reason
 from ganlab.recipes import BaseRecipe
 from ganlab.runs.stored import read_generator
 
@@ -24,14 +25,18 @@ WEIGHTS, RESULTS = "generator.safetensors", "results.json"
 
 
 def roots() -> list[Path]:
-    """Folders that may hold results: `GANLAB_RESULTS`, the checkout's, and below this folder."""
-    named = [Path(os.environ["GANLAB_RESULTS"])] if "GANLAB_RESULTS" in os.environ else []
-    checkout = Path(__file__).resolve().parents[2] / "book" / "results"
-    return [*named, checkout, Path.cwd() / "results", Path.cwd() / "book" / "results"]
+    """Folders that may hold results: `GANLAB_RESULTS`, the checkout's or the wheel's, and those
+    below the working folder."""
+    named = os.environ.get("GANLAB_RESULTS")
+    package, here = Path(__file__).resolve().parents[1], Path.cwd()
+    own = [package.parent / "book" / "results", package / "published"]
+    below = [here / "results", here / "book" / "results"]
+    return [*([Path(named).expanduser()] if named else []), *own, *below]
 
 
 def folder(name: str) -> Path:
-    """Folder of a stored result, `book/results/NAME`.
+    """Folder of a stored result, `book/results/NAME`; an installed wheel holds those with a
+    generator.
 
     Raises:
         GanlabError: it is not there; the line says where it was sought.
@@ -59,9 +64,9 @@ def about(name: str) -> dict[str, Any]:
     """What was stored with a result: recipe, commit, seeds, device, minutes, scores of each seed.
 
     Raises:
-        GanlabError: there is no such result.
+        GanlabError: there is no such result, or its file is damaged.
     """
-    return json.loads((folder(name) / RESULTS).read_text(encoding="utf-8"))
+    return _facts(folder(name) / RESULTS)
 
 
 def load(name: str) -> nn.Module:
@@ -85,7 +90,31 @@ def load(name: str) -> nn.Module:
 
 
 def read(here: Path) -> tuple[nn.Module, Any, tuple[int, ...]]:
-    """The generator of a result's folder, with the recipe that trained it and its data's shape."""
-    stored = json.loads((here / RESULTS).read_text(encoding="utf-8"))
-    plan, shape = BaseRecipe.from_json(json.dumps(stored["recipe"])), tuple(stored["shape"])
-    return read_generator(here / WEIGHTS, plan, shape), plan, shape
+    """The generator of a result's folder, with the recipe that trained it and its data's shape.
+
+    Raises:
+        GanlabError: a file of the result is missing or damaged; the line names it.
+    """
+    from safetensors import SafetensorError
+
+    facts = _facts(here / RESULTS)
+    if not {"recipe", "shape"} <= facts.keys():
+        raise CheckpointError(f"{here / RESULTS} has no recipe or no shape: no generator's results")
+    plan, shape = BaseRecipe.from_json(json.dumps(facts["recipe"])), tuple(facts["shape"])
+    try:
+        return read_generator(here / WEIGHTS, plan, shape), plan, shape
+    except SafetensorError as error:
+        raise CheckpointError(f"{here / WEIGHTS} is damaged ({error}): fetch it again") from error
+    except OSError as error:
+        raise FileError(f"{here / WEIGHTS} cannot be read ({reason(error)})") from error
+
+
+def _facts(path: Path) -> dict[str, Any]:
+    """What a results.json says."""
+    try:
+        facts = json.loads(read_text(path))
+    except json.JSONDecodeError as error:
+        raise CheckpointError(f"{path} is damaged: no JSON ({error})") from error
+    if not isinstance(facts, dict):
+        raise CheckpointError(f"{path} is damaged: no table of results")
+    return facts

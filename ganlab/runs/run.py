@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import stat
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -12,12 +14,13 @@ from torch import Tensor, nn
 
 from ganlab import plots
 from ganlab.data import load
-from ganlab.errors import CheckpointError, DataError
+from ganlab.errors import CheckpointError, DataError, FileError, RecipeError
+from ganlab.files import as_path, read_text, told, write_json
 from ganlab.metrics import obeyed, recognised, score
 from ganlab.models import drawn
 from ganlab.recipes import BaseRecipe, source
 from ganlab.runs.stored import filled
-from ganlab.training import read_log, write_samples
+from ganlab.training import checkpoint, read_log, write_samples
 
 
 class Run:
@@ -31,14 +34,10 @@ class Run:
     """
 
     def __init__(self, folder: str | Path) -> None:
-        self.folder = Path(folder)
-        if not (self.folder / "recipe.json").is_file():
-            raise CheckpointError(
-                f"{self.folder} is not a run: it holds no recipe.json (runs are made by"
-                " 'ganlab train')"
-            )
-        self.recipe: Any = BaseRecipe.from_json((self.folder / "recipe.json").read_text())
+        self.folder = as_path(folder)
+        self.recipe: Any = saved_recipe(self.folder)
         self.stopped = False  # by a signal, in the session that returned this run
+        self.data: Any = None  # the set that was trained on, of a run that was just trained
         self._products: dict[str, nn.Module] = {}
 
     def __repr__(self) -> str:
@@ -51,24 +50,46 @@ class Run:
 
     @property
     def step(self) -> int:
-        """Rounds played, as of the last log line."""
-        log = self.log
-        return log[-1]["step"] if log else 0
+        """Rounds played, as of the last log line or checkpoint."""
+        log, saved = self.log, checkpoint.latest(self.folder / "checkpoints")
+        last = int(saved.stem.removeprefix("step-")) if saved else 0
+        return max(last, log[-1]["step"] if log else 0)
 
     @property
     def about(self) -> dict[str, Any]:
         """Device, versions, precision and data of the training."""
-        return read_json(self.folder / "about.json")
+        return read_json(self.folder / "about.json", "restore it, or train again")
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """(C, H, W) of the pictures, or (d,) of the points, that it was trained on.
+
+        Raises:
+            CheckpointError: about.json does not say it.
+        """
+        path, shape = self.folder / "about.json", self.about.get("shape")
+        axes = 1 if self.recipe.points else 3
+        sides = shape if isinstance(shape, list) and len(shape) == axes else [0]
+        if not all(type(n) is int and 0 < n <= 65_536 for n in sides):
+            what = "is damaged (it says no shape)" if path.exists() else "is missing"
+            raise CheckpointError(f"{path} {what}: restore it, or train again")
+        return tuple(sides)
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Names of the data's classes; empty where there are none."""
+        return tuple(map(str, self.about.get("classes") or ()))
 
     @property
     def scores(self) -> dict[str, Any]:
         """The scores of the last evaluation; empty if there was none."""
-        return read_json(self.folder / "scores.json")
+        instead = "delete it; 'ganlab evaluate' writes it again"
+        return read_json(self.folder / "scores.json", instead)
 
     @cached_property
     def _kept(self) -> dict[str, nn.Module]:
         """The networks that the run keeps, by name, until `product` fills one with its weights."""
-        return self.recipe.products(tuple(self.about["shape"]))
+        return self.recipe.products(self.shape)
 
     def product(self, name: str) -> nn.Module:
         """A trained network by name (its running average, where kept), in eval mode on the CPU.
@@ -109,8 +130,9 @@ class Run:
         if self.recipe.points:
             data = source(self.recipe)
             real = data.sample(1000, generator=torch.Generator().manual_seed(0))
-            return plots.points(real, self.sample(1000, seed)).figure
-        return plots.grid(self.sample(n, seed, self.in_turn(n)), columns)
+            drawing: Any = plots.points(real, self.sample(1000, seed)).figure
+            return plots.released(drawing)
+        return plots.released(plots.grid(self.sample(n, seed, self.in_turn(n)), columns))
 
     @property
     def draws(self) -> bool:
@@ -181,18 +203,40 @@ class Run:
             return data
 
 
-def read_json(path: Path) -> dict[str, Any]:
-    """What a JSON file holds; nothing if there is none."""
-    return json.loads(path.read_text()) if path.is_file() else {}
+def read_json(path: Path, instead: str) -> dict[str, Any]:
+    """What a JSON file holds; nothing if there is none.
+
+    Raises:
+        CheckpointError: it holds no table; the line ends in `instead`.
+        FileError: it cannot be read.
+    """
+    if not path.exists():
+        return {}
+    try:
+        values = json.loads(read_text(path))
+    except json.JSONDecodeError as error:
+        raise CheckpointError(f"{path} is damaged ({error}): {instead}") from error
+    if not isinstance(values, dict):
+        raise CheckpointError(f"{path} is damaged (it holds no table): {instead}")
+    return values
 
 
-def write_json(path: Path, values: dict[str, Any]) -> None:
-    """Write values as JSON, the file whole."""
-    write(path, json.dumps(values, indent=2, ensure_ascii=False))
+def saved_recipe(folder: Path) -> Any:
+    """The recipe of a run's folder.
 
-
-def write(path: Path, text: str) -> None:
-    """Write a file whole: other ranks, and people, may be reading it."""
-    partial = path.with_suffix(".partial")
-    partial.write_text(text + "\n")
-    partial.replace(path)
+    Raises:
+        CheckpointError: it is not a run's folder, or the file is damaged.
+    """
+    path = folder / "recipe.json"
+    with told(path, "be read"):
+        there = stat.S_ISREG(os.stat(path).st_mode) if os.path.lexists(path) else False
+    if not there:
+        raise CheckpointError(
+            f"{folder} is not a run: it holds no recipe.json (runs are made by 'ganlab train')"
+        )
+    try:
+        return BaseRecipe.from_json(read_text(path))
+    except FileError as error:
+        raise CheckpointError(f"{error}: restore the file, or train again elsewhere") from error
+    except RecipeError as error:  # damaged, or of networks that are registered elsewhere
+        raise RecipeError(f"{path}: {error}") from error

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
+import glob
 import os
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -11,24 +12,45 @@ from typing import Any
 import torch
 
 from ganlab import ranks
+from ganlab.data import available, toy
+from ganlab.data.cache import say
 from ganlab.data.own import distribution, own
-from ganlab.errors import CheckpointError, DataError, GanlabError
+from ganlab.errors import CheckpointError, DataError, GanlabError, RecipeError, one_line
+from ganlab.files import as_path, told, write_json, write_text
 from ganlab.recipes import BaseRecipe, build, recipe, source
-from ganlab.runs.run import Run, write, write_json
+from ganlab.runs.hold import Hold
+from ganlab.runs.run import Run, read_json, saved_recipe
 from ganlab.runs.stored import provenance, save_generator
-from ganlab.training import TRACKERS, Callback, Trainer, checkpoint
+from ganlab.training import TRACKERS, Callback, Referee, Trainer, checkpoint
 
 
 def pick_device(name: str | torch.device | None = None) -> torch.device:
-    """The device of that name, or the best there is: CUDA, MPS, CPU."""
-    if name:
-        try:
-            return torch.device(name)
-        except RuntimeError as error:
-            raise GanlabError(f"unknown device '{name}': use cpu, cuda or mps") from error
+    """The device of that name, or the best there is: CUDA, MPS, CPU.
+
+    Raises:
+        GanlabError: no such device is known, or this machine has none.
+    """
+    if name is not None and name != "":
+        return _present(name)
     if torch.cuda.is_available():
         return torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
     return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+
+
+def _present(name: Any) -> torch.device:
+    """The device of that name, if this machine has it."""
+    try:
+        place = torch.device(name)
+    except (RuntimeError, TypeError) as error:
+        raise GanlabError(f"unknown device '{name}': use cpu, cuda or mps") from error
+    gpus = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    here = {"cpu": 1, "cuda": gpus, "mps": int(torch.backends.mps.is_available())}
+    if place.type not in here:
+        raise GanlabError(f"device '{name}' cannot train: use cpu, cuda or mps")
+    if (place.index or 0) >= here[place.type]:
+        there = ["cpu", *(f"cuda:{i}" for i in range(gpus)), *(["mps"] if here["mps"] else [])]
+        raise GanlabError(f"device '{name}' is not there: this machine has {', '.join(there)}")
+    return place
 
 
 def train(
@@ -64,13 +86,66 @@ def train(
         RecipeError, DataError, CheckpointError, NonFiniteLoss: each with one line that says what
             to do.
     """
-    plan: Any = recipe(which, **changes) if isinstance(which, str) else which.with_(**changes)
-    plan, data = chosen(plan, data)
+    plan = _plan(which, out, resume, changes)
+    given = data is not None and not isinstance(data, str | Path)
+    plan, data = chosen(plan, data, fresh=not resume)
+    for name in trackers:
+        if name not in TRACKERS:
+            raise GanlabError(f"unknown tracker '{name}': choose from {', '.join(TRACKERS)}")
     rank, world = ranks.start()
     place = pick_device(device)
     if place.type == "cuda" and world > 1:
         place = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
-    folder = ranks.agree(lambda: _folder(plan, out, resume))
+    folder, hold = ranks.agree(lambda: _taken(plan, out, resume)), None
+    try:
+        if rank == 0:
+            hold = Hold(folder)
+        run = _play(plan, folder, data, given, place, (rank, world), resume, trackers, callbacks)
+        if rank == 0 and evaluate and not run.stopped:
+            _score(run)
+        ranks.barrier()
+        return run
+    finally:
+        if hold is not None:
+            hold.release()
+
+
+def _plan(which: Any, out: Any, resume: bool, changes: dict[str, Any]) -> Any:
+    """The recipe to train: a run that is resumed has its own, of which some fields may change."""
+    if isinstance(which, BaseRecipe):
+        return which.with_(**changes)
+    if not isinstance(which, str):
+        raise RecipeError(f"{type(which).__name__} is no recipe: give its name, or a Recipe")
+    asked = recipe(which, **changes)
+    if not resume:
+        return asked
+    folder = _latest(which) if out is None else as_path(out)
+    if not (folder / "recipe.json").exists():
+        return asked  # refused, or started over, once the folder is looked at
+    own = saved_recipe(folder)
+    if own.name != asked.name:
+        raise CheckpointError(f"{folder} holds a run of '{own.name}', not of '{asked.name}'")
+    return own.with_(**changes)
+
+
+def _play(
+    plan: Any,
+    folder: Path,
+    data: Any,
+    given: bool,
+    place: torch.device,
+    rank_of: tuple[int, int],
+    resume: bool,
+    trackers: Sequence[str],
+    callbacks: Sequence[Callback],
+) -> Run:
+    """The training itself, in a folder that is held."""
+    rank, world = rank_of
+    if resume and not given and (before := _about(folder)).get("own_data"):
+        raise CheckpointError(
+            f"{folder} was trained on data that were handed over ({before.get('data')}): resume it"
+            " in Python, with ganlab.train(..., resume=True, data=...)"
+        )
     if data is None:  # rank 0 downloads and decodes, the others find it in the cache
         data = source(plan) if rank == 0 else None
         ranks.barrier()
@@ -80,16 +155,10 @@ def train(
     identity = plan.identity() | {"precision": game.precision, "world": world}
     size = len(data) if hasattr(data, "__len__") else 0
     identity |= {"data_count": getattr(data, "count", None) or size}
-    if rank == 0:
-        folder.mkdir(parents=True, exist_ok=True)
-        if not (resume and (folder / "recipe.json").exists()):
-            write(folder / "recipe.json", plan.to_json())
-        write_json(folder / "about.json", provenance(plan, data, place, world))
-    watchers = list(callbacks)
+    about = provenance(plan, data, place, world, given)
+    watchers = [Opening(folder, plan, about), *callbacks] if rank == 0 else list(callbacks)
     if rank == 0:
         for name in trackers:
-            if name not in TRACKERS:
-                raise GanlabError(f"unknown tracker '{name}': choose from {', '.join(TRACKERS)}")
             options = {} if name == "tensorboard" else {"config": identity}
             watchers.append(TRACKERS[name](folder / name, **options))  # type: ignore[operator]
     trainer = Trainer(
@@ -103,25 +172,64 @@ def train(
     )
     trainer.fit(game, stream, plan.steps, resume)
     if rank == 0:
-        write(folder / "recipe.json", plan.to_json())
         for name, network in game.product().items():
             save_generator(network, folder / f"{name}.safetensors")
     ranks.barrier()  # no rank reads what rank 0 still writes
     run = Run(folder)
-    run.stopped = trainer.stopped
-    if rank == 0 and evaluate and not trainer.stopped:
-        with contextlib.suppress(DataError):  # a distribution without modes has no score
-            run.evaluate(data=data)
-    ranks.barrier()
+    run.stopped, run.data = trainer.stopped, data
     return run
 
 
-def chosen(plan: Any, data: Any) -> tuple[Any, Any]:
-    """The recipe and the loaded data (or None) of what `train` was given."""
-    if data is None:
-        return plan, None
+def _score(run: Run) -> None:
+    """Score a run that has just been trained; what cannot be scored is no failed training."""
+    if run.recipe.points and run.data.centers is None:
+        return  # a distribution without modes
+    try:
+        run.evaluate(data=run.data)
+    except DataError as error:
+        say(f"not scored: {one_line(error)}")
+
+
+class Opening(Callback):
+    """Writes what a run is, once its checkpoint has been accepted and not before."""
+
+    def __init__(self, folder: Path, plan: Any, about: dict[str, Any]) -> None:
+        self.folder, self.plan, self.about = folder, plan, about
+
+    def on_start(self, trainer: Referee) -> None:
+        """Write recipe and provenance; of a resumed run say what is another now."""
+        before = _about(self.folder) if trainer.step else {}
+        other = [
+            f"{key} {before[key]}, now {self.about[key]}"
+            for key in ("threads", "device", "torch", "ganlab")
+            if before.get(key) not in (None, self.about[key])
+        ]
+        if other:
+            say(f"resumed with {'; '.join(other)}: the rest will differ in its last bits")
+        if trainer.step <= self.plan.steps:  # fewer steps than were played change nothing
+            write_text(self.folder / "recipe.json", self.plan.to_json() + "\n")
+        write_json(self.folder / "about.json", self.about)
+
+
+def _about(folder: Path) -> dict[str, Any]:
+    return read_json(folder / "about.json", "restore it, or train again")
+
+
+def chosen(plan: Any, data: Any, fresh: bool = True) -> tuple[Any, Any]:
+    """The recipe and the loaded data (or None) of what `train` was given.
+
+    A new run notes the whole path of a folder or zip: from elsewhere a relative one would name
+    other pictures.
+    """
     if isinstance(data, str | Path):
-        return plan.with_(data=str(data)), None
+        same = os.path.abspath(str(data)) == os.path.abspath(plan.data)
+        plan, data = (plan if same else plan.with_(data=str(data))), None
+        fresh = fresh or not same
+    if data is None:
+        kind, colon, rest = plan.data.rpartition(":")
+        if fresh and not os.path.isabs(rest) and rest not in _named() and os.path.exists(rest):
+            plan = plan.model_copy(update={"data": f"{kind}{colon}{os.path.abspath(rest)}"})
+        return plan, None
     if plan.points and not distribution(data):
         raise DataError(
             f"data: {type(data).__name__} is no distribution of points, which '{plan.data}' is:"
@@ -130,29 +238,62 @@ def chosen(plan: Any, data: Any) -> tuple[Any, Any]:
     return plan, own(data, size=plan.side, channels=plan.channels)
 
 
-def _folder(plan: BaseRecipe, out: str | Path | None, resume: bool) -> Path:
-    """The run's folder; never one that holds another run."""
-    if out is not None:
-        folder = Path(out)
-        if resume and checkpoint.latest(folder / "checkpoints") is None and folder.exists():
-            if (folder / "recipe.json").exists():
-                return folder  # killed before its first checkpoint: start over in place
-            raise CheckpointError(f"{folder} holds no checkpoint to resume from")
+def _named() -> set[str]:
+    """Sets of pictures and points that go by a name."""
+    return {row["name"] for row in available()} | set(toy.NAMES)
+
+
+def _taken(plan: BaseRecipe, out: str | Path | None, resume: bool) -> Path:
+    """The run's folder, made; never one that holds another run.
+
+    Raises:
+        FileError: no folder can be made there.
+        CheckpointError, GanlabError: it holds another run, or none to resume.
+    """
+    if out is None and resume:
+        return _latest(plan.name)
+    if out is None:
+        base, number = Path("runs") / (plan.name or "run"), 1
+        while True:
+            folder = base if number == 1 else base.with_name(f"{base.name}-{number}")
+            with told(folder, "be made", "choose a folder with --out"):
+                try:  # made, not looked for: two runs that start together take two folders
+                    folder.mkdir(parents=True)
+                    return folder
+                except FileExistsError:
+                    number += 1
+    folder = as_path(out)
+    with told(out, "be made", "choose another --out"):
         if resume and not folder.exists():
             raise CheckpointError(f"{folder} does not exist: there is nothing to resume")
-        if not resume and (folder / "recipe.json").exists():
+        holds = (folder / "recipe.json").exists()
+        saved = checkpoint.latest(folder / "checkpoints")
+        if resume and saved is None and not holds:
+            raise CheckpointError(f"{folder} holds no checkpoint to resume from")
+        if resume and not holds:
+            raise CheckpointError(
+                f"{folder}/recipe.json is missing: restore it, or train again into another folder"
+            )
+        if not resume and (holds or saved):
             raise GanlabError(
                 f"{folder} already holds a run: add --resume, or choose another --out"
             )
-        return folder
-    base = Path("runs") / (plan.name or "run")
-    if resume:
-        runs = sorted(base.parent.glob(f"{base.name}*"), key=lambda p: p.stat().st_mtime)
-        runs = [r for r in runs if (r / "recipe.json").exists()]
-        if not runs:
-            raise CheckpointError(f"no run of {plan.name} under runs/: there is nothing to resume")
-        return runs[-1]
-    folder, number = base, 2
-    while folder.exists():
-        folder, number = base.with_name(f"{base.name}-{number}"), number + 1
+        folder.mkdir(parents=True, exist_ok=True)
     return folder
+
+
+def _latest(name: str) -> Path:
+    """The newest run of a recipe under runs/: NAME or NAME-2, not that of a longer name."""
+    found = []
+    for folder in Path("runs").glob(f"{glob.escape(name)}*"):
+        number = folder.name.removeprefix(name)
+        if re.fullmatch(r"(-\d+)?", number) and (folder / "recipe.json").is_file():
+            try:
+                if saved_recipe(folder).name == name:
+                    found.append(folder)
+            except CheckpointError:
+                if folder.name == name:  # the one that was meant, and it is damaged
+                    raise
+    if not found:
+        raise CheckpointError(f"no run of {name} under runs/: there is nothing to resume")
+    return max(found, key=lambda p: (p / "recipe.json").stat().st_mtime)

@@ -3,33 +3,56 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
+from ganlab.errors import CheckpointError, NonFiniteLoss
+from ganlab.files import told as refusals
+from ganlab.files import write_bytes
+from ganlab.metrics.features import pixels
 from ganlab.recipes import BaseRecipe, precision, shape_of
+from ganlab.training.checkpoint import fingerprint
 
 
 def save_generator(
     network: nn.Module, path: Path, half: bool = False, about: Mapping[str, str] | None = None
 ) -> Path:
     """Write a network's weights as safetensors, with `about` as the file's metadata; `half` stores
-    them in 16 bits."""
+    them in 16 bits. Its checksum goes along.
+
+    Raises:
+        NonFiniteLoss: a weight is infinite or not a number.
+        FileError: the file cannot be written there.
+    """
     from safetensors.torch import save
 
     state = {}
     for key, tensor in network.state_dict().items():
         tensor = tensor.detach().cpu().contiguous()
         state[key] = tensor.half() if half and tensor.is_floating_point() else tensor
-    partial = path.with_suffix(".partial")
-    partial.write_bytes(save(state, dict(about) if about else None))
-    os.replace(partial, path)
-    return path
+    finite(state, str(path))
+    # by name: a file lists its tensors in another order
+    proof = {"sha256": fingerprint(dict(sorted(state.items())))}
+    return write_bytes(path, save(state, {**(about or {}), **proof}))
+
+
+def finite(state: Mapping[str, Tensor], where: str) -> None:
+    """Refuse weights that are infinite or not a number.
+
+    Raises:
+        NonFiniteLoss: naming the first.
+    """
+    for key, tensor in state.items():
+        if tensor.is_floating_point() and not tensor.isfinite().all():
+            raise NonFiniteLoss(
+                f"{where}: the weight '{key}' is not finite: the training diverged; go back to an"
+                " earlier checkpoint, with lower rates"
+            )
 
 
 def read_generator(
@@ -47,18 +70,58 @@ def read_generator(
 
 
 def filled(network: nn.Module, path: Path) -> nn.Module:
-    """The network with the weights of a file, in eval mode and without gradients."""
-    from safetensors.torch import load_file
+    """The network with the weights of a file, in eval mode and without gradients.
 
-    state = load_file(path)
-    network.load_state_dict(
-        {k: v.float() if v.is_floating_point() else v for k, v in state.items()}
-    )
+    Raises:
+        CheckpointError: the file is missing, damaged, or of another network.
+        NonFiniteLoss: a weight is infinite or not a number.
+    """
+    state = weights(path)
+    finite(state, str(path))
+    try:
+        network.load_state_dict(
+            {k: v.float() if v.is_floating_point() else v for k, v in state.items()}
+        )
+    except RuntimeError as error:  # lists every key that differs
+        raise CheckpointError(
+            f"{path} does not match its recipe: the weights are of another network"
+        ) from error
     return network.eval().requires_grad_(False)
 
 
-def provenance(plan: BaseRecipe, data: Any, device: torch.device, world: int = 1) -> dict[str, Any]:
-    """Where, with what and on what a run was made: what a reader needs to repeat it."""
+def weights(path: Path) -> dict[str, Tensor]:
+    """The tensors of a safetensors file, proved by its checksum where it has one.
+
+    Raises:
+        CheckpointError: it is damaged.
+        FileError: it cannot be read.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with refusals(path, "be read"), safe_open(path, framework="pt") as file:
+            state = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+            told = (file.metadata() or {}).get("sha256")
+    except (SafetensorError, ValueError) as error:
+        raise CheckpointError(
+            f"{path} is damaged ({type(error).__name__}): train again, or restore the file"
+        ) from error
+    if told is not None and told != fingerprint(dict(sorted(state.items()))):
+        raise CheckpointError(
+            f"{path} is damaged (its checksum does not match): train again, or restore the file"
+        )
+    return state
+
+
+def provenance(
+    plan: BaseRecipe, data: Any, device: torch.device, world: int = 1, own: bool = False
+) -> dict[str, Any]:
+    """Where, with what and on what a run was made: what a reader needs to repeat it.
+
+    Args:
+        plan, data, device, world: of the training.
+        own: the data were handed over by the caller, so that the recipe does not name them.
+    """
     import ganlab
 
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
@@ -72,7 +135,10 @@ def provenance(plan: BaseRecipe, data: Any, device: torch.device, world: int = 1
         "precision": precision(plan, device),
         "shape": list(shape_of(data)),
         "data": data.name,
+        "own_data": own,
+        "classes": list(getattr(data, "classes", ())),
         "count": None if plan.points else len(data),
+        "pixels": None if plan.points else pixels(data),
         "note": getattr(data, "note", ""),
         "recipe_sha256": hashlib.sha256(plan.to_json().encode()).hexdigest()[:16],
     }

@@ -11,7 +11,8 @@ from typing import Any, Protocol
 import torch
 
 from ganlab import plots
-from ganlab.errors import GanlabError
+from ganlab.errors import CheckpointError, GanlabError
+from ganlab.files import read_text, replacing, told, write_text
 
 Record = dict[str, Any]
 
@@ -56,27 +57,34 @@ class JsonLines(Callback):
 
     def on_start(self, trainer: Referee) -> None:
         """Keep the lines up to the current step: the others will be written again."""
-        self.path.parent.mkdir(parents=True, exist_ok=True)
         kept = [r for r in read_log(self.path) if r["step"] <= trainer.step]
-        partial = self.path.with_suffix(".partial")
-        partial.write_text("".join(json.dumps(record) + "\n" for record in kept))
-        partial.replace(self.path)
+        write_text(self.path, "".join(json.dumps(record) + "\n" for record in kept))
 
     def on_log(self, trainer: Referee, record: Record) -> None:
         """Append the line."""
-        with open(self.path, "a") as file:
+        with told(self.path), open(self.path, "a", encoding="utf-8") as file:
             file.write(json.dumps(record) + "\n")
 
 
 def read_log(path: Path) -> list[Record]:
-    """The records of a log; a last line that a kill cut short is left out."""
-    records = []
-    if path.exists():
-        for line in path.read_text().splitlines():
-            try:
-                records.append(json.loads(line))
-            except json.JSONDecodeError:
-                break
+    """The records of a log; a last line that a kill cut short is left out.
+
+    Raises:
+        CheckpointError: another line is damaged.
+        FileError: the file cannot be read.
+    """
+    records: list[Record] = []
+    lines = read_text(path).splitlines() if path.exists() else []
+    for number, line in enumerate(lines, 1):
+        try:
+            record = json.loads(line)
+            good = isinstance(record, dict) and type(record.get("step")) is int
+        except json.JSONDecodeError:
+            good = False
+        if good:
+            records.append(record)
+        elif number < len(lines):
+            raise CheckpointError(f"{path} is damaged in line {number}: delete that line")
     return records
 
 
@@ -116,8 +124,8 @@ def write_samples(samples: torch.Tensor, path: Path, real: torch.Tensor | None =
     ax = figure.add_subplot()
     limit = float(real.abs().max()) * 1.3 if real is not None else None
     plots.points(real, samples, ax, limit)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, bbox_inches="tight")
+    with replacing(path) as partial:
+        figure.savefig(partial, bbox_inches="tight")
     return path
 
 

@@ -1,37 +1,83 @@
-"""Checkpoints: written whole or not at all, read without running code.
+"""Checkpoints: written whole or not at all, read without running code, proved by their checksum.
 
-A file is written under another name, flushed to the disk and renamed; a rename is atomic, so a
+A file is written beside its place, flushed to the disk and moved there; the move is atomic, so a
 killed run leaves either the old checkpoint or the new one. Reading uses `weights_only=True`.
 """
 
 from __future__ import annotations
 
-import os
+import hashlib
+import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from ganlab.errors import CheckpointError
+from ganlab.files import reason, replacing
 
 FORMAT = 1
 KEEP = 2  # the newest, and the one before it in case a disk fails
 
 
+def fingerprint(state: Any) -> str:
+    """SHA-256 of what a nested state holds: keys, types, shapes, bytes and plain values.
+
+    The same for states that are equal bit for bit, wherever they lie.
+    """
+    sum_ = hashlib.sha256()
+
+    def add(value: Any) -> None:
+        if isinstance(value, Tensor):
+            plain = value.detach().cpu().contiguous()
+            sum_.update(f"tensor {plain.dtype} {tuple(plain.shape)}\n".encode())
+            sum_.update(plain.reshape(-1).view(torch.uint8).numpy().data)
+        elif isinstance(value, Mapping):
+            sum_.update(f"table {len(value)}\n".encode())
+            for key, part in value.items():
+                add(key)
+                add(part)
+        elif isinstance(value, list | tuple):
+            sum_.update(f"list {len(value)}\n".encode())
+            for part in value:
+                add(part)
+        else:
+            sum_.update(f"{type(value).__name__} {value!r}\n".encode())
+
+    add(state)
+    return sum_.hexdigest()
+
+
 def write(state: dict[str, Any], path: Path) -> Path:
-    """Write `state` atomically to `path`."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    try:
-        with open(partial, "wb") as file:
-            torch.save({"format": FORMAT, **state}, file)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(partial, path)
-    except BaseException:
-        partial.unlink(missing_ok=True)
-        raise
+    """Write `state` atomically to `path`, with its checksum.
+
+    Raises:
+        FileError: it cannot be written there; nothing is left beside.
+    """
+    with replacing(path) as partial, open(partial, "wb") as file:
+        try:
+            content = {k: v for k, v in state.items() if k != "format"}
+            torch.save({"format": FORMAT, "sha256": fingerprint(content), **content}, file)
+        except RuntimeError as error:  # torch's own writer gives a full disk another name
+            cause = error.__context__
+            if isinstance(cause, OSError):
+                raise cause from error
+            if "write" in str(error) and _full(file):
+                raise OSError(28, "No space left on device") from error
+            raise
     return path
+
+
+def _full(file: Any) -> bool:
+    """Whether not one byte more can be written to an open file."""
+    try:
+        file.write(b"\0")
+        file.flush()
+    except OSError:
+        return True
+    return False
 
 
 def read(path: Path) -> dict[str, Any]:
@@ -42,31 +88,46 @@ def read(path: Path) -> dict[str, Any]:
     """
     if not path.is_file():
         raise CheckpointError(f"no checkpoint at {path}")
+    hint = "delete it and resume from the one before"
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:
-        raise CheckpointError(
-            f"{path} is damaged ({type(error).__name__}): delete it and resume from the one before"
-        ) from error
+    except PermissionError as error:
+        raise CheckpointError(f"{path} cannot be read ({reason(error)})") from error
+    except Exception as error:  # torch, zipfile and pickle raise nearly anything on damaged bytes
+        raise CheckpointError(f"{path} is damaged ({type(error).__name__}): {hint}") from error
+    if not isinstance(state, dict):
+        raise CheckpointError(f"{path} is no checkpoint but a {type(state).__name__}: {hint}")
     if state.get("format") != FORMAT:
         raise CheckpointError(
             f"{path} has format {state.get('format')}, this version of ganlab reads {FORMAT}:"
             " use the version that wrote it"
         )
+    told = state.pop("sha256", None)  # checkpoints of older versions have none
+    if told is not None and told != fingerprint({k: v for k, v in state.items() if k != "format"}):
+        raise CheckpointError(f"{path} is damaged (its checksum does not match): {hint}")
     return state
 
 
 def save(state: dict[str, Any], folder: Path, step: int) -> Path:
-    """Write the checkpoint of `step` and delete all but the newest `KEEP`."""
+    """Write the checkpoint of `step` and delete all but the newest `KEEP` up to it."""
     path = write(state, folder / f"step-{step:08d}.pt")
-    for stale in sorted(folder.glob("step-*.pt"))[:-KEEP]:
+    every = kept(folder)
+    older = every[: every.index(path) + 1]
+    for stale in older[:-KEEP]:
         stale.unlink(missing_ok=True)
-    for partial in folder.glob(".*.partial"):
+    for partial in folder.glob(".*.partial*"):
         partial.unlink(missing_ok=True)
     return path
 
 
+def kept(folder: Path) -> list[Path]:
+    """The checkpoints in `folder`, oldest first."""
+    named = re.compile(r"step-\d{8,}\.pt")
+    found = [p for p in folder.glob("step-*.pt") if named.fullmatch(p.name)]
+    return sorted(found, key=lambda p: int(p.stem.removeprefix("step-")))
+
+
 def latest(folder: Path) -> Path | None:
     """The newest checkpoint in `folder`, or None."""
-    found = sorted(folder.glob("step-*.pt"))
+    found = kept(folder)
     return found[-1] if found else None

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import signal
-import threading
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,11 +12,12 @@ from torch import Tensor
 
 from ganlab import progress, ranks
 from ganlab.data.stream import Endless
-from ganlab.errors import CheckpointError, NonFiniteLoss
+from ganlab.errors import CheckpointError, FileError, NonFiniteLoss
 from ganlab.game.base import Game
 from ganlab.training import checkpoint, memory
 from ganlab.training.callbacks import Callback, JsonLines, write_samples
 from ganlab.training.ideal import ideal_seconds
+from ganlab.training.signals import Signals
 
 
 class Trainer:
@@ -59,7 +58,7 @@ class Trainer:
         self.log: list[dict[str, Any]] = []
         self.last_checkpoint: Path | None = None
         self.stopped = False  # by a signal, before the last round
-        self._signalled = False
+        self._signals = Signals()
         self._callbacks = list(callbacks)
         if self.folder is not None:
             self._callbacks.insert(0, JsonLines(self.folder / "log.jsonl"))
@@ -82,8 +81,13 @@ class Trainer:
             NonFiniteLoss: a loss became infinite or NaN; names step, loss and last checkpoint.
             CheckpointError: the checkpoint belongs to another recipe or is damaged.
         """
-        if resume and self.folder is not None:
+        if resume:
             self._resume(game, stream)
+        elif self.folder is not None and checkpoint.latest(self.folder / "checkpoints"):
+            raise CheckpointError(
+                f"{self.folder} holds checkpoints of another run: resume it, or choose another"
+                " folder"
+            )
         if game.device.type == "cpu":
             memory.keep()
         self._count = stream.batch_size * stream.world
@@ -95,15 +99,13 @@ class Trainer:
         for callback in self._hear:
             callback.on_start(self)
         bar = progress.bar(steps, initial=self.step, disable=not first)
-        handlers = self._catch_signals()
         try:
-            if self.step == 0:
-                self._sample()
-            self._play(steps, bar)
+            with Signals() as self._signals:
+                if self.step == 0:
+                    self._sample()
+                self._play(steps, bar)
         finally:
             bar.close()
-            for number, handler in handlers.items():
-                signal.signal(number, handler)
             for callback in self._hear:
                 callback.on_end(self)
         return self.log
@@ -118,7 +120,7 @@ class Trainer:
             self.step += 1
             reports.append(torch.stack(list(report.values())))
             if ranks.size() == 1:
-                self.stopped = self._signalled
+                self.stopped = self._signals.asked
             last = self.step == steps or self.stopped
             saving = self.checkpoint_every and self.step % self.checkpoint_every == 0
             logging = self.step % self.log_every == 0
@@ -126,6 +128,9 @@ class Trainer:
             if not (last or saving or logging or sampling):
                 bar.update()
                 continue
+            if ranks.size() > 1:  # ranks agree to stop where they meet anyway
+                self.stopped = self._any_signalled()
+                last = last or self.stopped
             table = torch.stack(reports)
             ranks.average([table])
             means = table.mean(0).tolist()
@@ -136,13 +141,12 @@ class Trainer:
                 self._record(dict(zip(report, means)), elapsed, self.step - since, bar)
             if sampling:
                 self._sample()
-            if saving or last:
+            if ranks.size() == 1:  # asked by a callback, or meanwhile
+                self.stopped = self._signals.asked
+            if saving or last or self.stopped:
                 self._save()
-            self.stopped = self._any_signalled()
             reports, since, mark = [], self.step, time.perf_counter()
             bar.update()
-            if self.stopped and not (saving or last):  # ranks agree to stop at a log line only
-                self._save()
 
     def _record(self, means: dict[str, float], elapsed: float, rounds: int, bar: Any) -> None:
         images = rounds * self._count
@@ -154,6 +158,7 @@ class Trainer:
         record["seconds"] = round(self.seconds, 2)
         record |= self.game.report()
         self.log.append(record)
+        self._there()
         for callback in self._hear:
             callback.on_log(self, record)
         losses = [f"{key} {value:.2f}" for key, value in means.items() if key.endswith("loss")]
@@ -173,10 +178,36 @@ class Trainer:
             f" last good checkpoint: {saved}"
         )
 
+    def _refuse_broken(self) -> None:
+        """Stop before weights are saved that are no numbers: a loss shows it one round late."""
+        for player in self.game.players:
+            for network in dict.fromkeys((player.network, player.best)):
+                for key, value in network.state_dict().items():
+                    if value.is_floating_point() and not value.isfinite().all():
+                        saved = self.last_checkpoint or "none"
+                        raise NonFiniteLoss(
+                            f"the weight '{key}' of the {player.name} is not finite at step"
+                            f" {self.step}: training stopped; last good checkpoint: {saved}"
+                        )
+
+    def _there(self) -> bool:
+        """Whether there is a folder to write to.
+
+        Raises:
+            FileError: it was removed during the training: nothing is made in its place.
+        """
+        if self.folder is not None and not self.folder.is_dir():
+            raise FileError(
+                f"the run's folder {self.folder} was removed during the training: what was"
+                f" learned up to step {self.step} is lost"
+            )
+        return self.folder is not None
+
     def _sample(self) -> None:
         """A grid of what the game draws, always from the same."""
-        if not self._hear or self.folder is None or not self.sample_every:
+        if not self._hear or not self.sample_every or not self._there():
             return
+        assert self.folder is not None
         samples = self.game.draw(self._fixed)
         real = None
         if self._stream.fresh:
@@ -210,54 +241,50 @@ class Trainer:
         """Write a checkpoint; rank 0's BatchNorm statistics become everybody's."""
         for player in self.game.players:
             ranks.broadcast(player.network.buffers())
-        if ranks.rank() == 0 and self.folder is not None:
+        self._refuse_broken()
+        if ranks.rank() == 0 and self._there():
+            assert self.folder is not None
             folder = self.folder / "checkpoints"
             self.last_checkpoint = checkpoint.save(self.state_dict(), folder, self.step)
         ranks.barrier()
 
     def _resume(self, game: Game, stream: Endless) -> None:
-        assert self.folder is not None
-        path = checkpoint.latest(self.folder / "checkpoints")
+        path = checkpoint.latest(self.folder / "checkpoints") if self.folder else None
         if path is None:
             return
         state = checkpoint.read(path)
+        lacking = [k for k in ("identity", "step", "game", "stream", "torch") if k not in state]
+        if lacking:
+            raise CheckpointError(
+                f"{path} is no checkpoint of a training (no {', '.join(lacking)}): delete it and"
+                " resume from the one before"
+            )
         differing = differences(state["identity"], self.identity)
         if differing:
             raise CheckpointError(
                 f"{path} was made by another recipe: {'; '.join(differing)}; restore these fields"
                 " or start a new run with --out"
             )
-        game.load_state_dict(state["game"])
-        stream.load_state_dict(state["stream"])
-        self.step, self.seconds = state["step"], state["seconds"]
-        torch.set_rng_state(state["torch"])
+        try:
+            game.load_state_dict(state["game"])
+            stream.load_state_dict(state["stream"])
+            torch.set_rng_state(state["torch"])
+            self.step, self.seconds = state["step"], state["seconds"]
+        except (AttributeError, IndexError, KeyError, RuntimeError, TypeError, ValueError) as error:
+            why = " ".join(str(error).split())[:120]
+            raise CheckpointError(
+                f"{path} does not fit this game ({type(error).__name__}: {why}): it was made by"
+                " other networks, or by another version of ganlab"
+            ) from error
         if "cuda" in state and torch.cuda.is_available():
             torch.cuda.set_rng_state_all(state["cuda"])
         self.last_checkpoint = path
 
-    def _catch_signals(self) -> dict[int, Any]:
-        """Ctrl-C and SIGTERM end the run after the current round, with a checkpoint.
-
-        A second Ctrl-C interrupts at once.
-        """
-        if threading.current_thread() is not threading.main_thread():
-            return {}
-        before: dict[int, Any] = {}
-
-        def stop(number: int, frame: Any) -> None:
-            if self._signalled:
-                raise KeyboardInterrupt
-            self._signalled = True
-
-        for number in (signal.SIGINT, signal.SIGTERM):
-            before[number] = signal.signal(number, stop)
-        return before
-
     def _any_signalled(self) -> bool:
         """Whether a signal reached any rank: all must leave after the same round."""
         if ranks.size() == 1:
-            return self._signalled
-        flag = torch.tensor([float(self._signalled)], device=self.game.device)
+            return self._signals.asked
+        flag = torch.tensor([float(self._signals.asked)], device=self.game.device)
         ranks.average([flag])
         return bool(flag > 0)
 

@@ -1,21 +1,16 @@
-"""Figures: grids of pictures, clouds of points, curves, and the discriminator's confidence.
-
-One palette throughout the book, safe for colour-blind readers: data blue, generator orange,
-discriminator green (Okabe and Ito).
-"""
+"""Figures of pictures, points and curves, in one palette."""
 
 from __future__ import annotations
 
 import math
+import weakref
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 
-from ganlab.data.imageset import to_float, to_uint8
-from ganlab.data.sizes import Size, as_size
+from ganlab.plots.tiles import tile
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -49,68 +44,37 @@ def style() -> None:
     )
 
 
-def tile(images: torch.Tensor, columns: int = 8, pad: int = 2) -> np.ndarray:
-    """Lay pictures out in rows.
+_opened: list[weakref.ref[Figure]] = []
 
-    Args:
-        images: (N, C, H, W) floats in [-1, 1] or uint8; C is 1 or 3.
-        columns: pictures a row.
-        pad: pixels of white between them.
 
-    Returns:
-        (rows·(H+pad)+pad, columns·(W+pad)+pad, 3) uint8.
+def _subplots(*shape: int, **options: Any) -> tuple[Figure, Any]:
+    """A figure of pyplot, so that `plt.show()` shows it, and its axes.
+
+    Those that these functions open never pile up: where matplotlib would warn of too many, the
+    oldest of them is given up first.
     """
-    pixels = images.detach().cpu()
-    if pixels.dtype != torch.uint8:
-        pixels = to_uint8(pixels)
-    if pixels.shape[1] == 1:
-        pixels = pixels.expand(-1, 3, -1, -1)
-    n, _, height, width = pixels.shape
-    columns = min(columns, n)
-    rows = math.ceil(n / columns)
-    sheet = np.full((rows * (height + pad) + pad, columns * (width + pad) + pad, 3), 255, np.uint8)
-    for i, picture in enumerate(pixels.permute(0, 2, 3, 1).numpy()):
-        top = pad + (i // columns) * (height + pad)
-        left = pad + (i % columns) * (width + pad)
-        sheet[top : top + height, left : left + width] = picture
-    return sheet
+    import matplotlib as mpl
+    import matplotlib.pyplot as plt
+
+    most = mpl.rcParams["figure.max_open_warning"]
+    alive = [f for f in (ref() for ref in _opened) if f is not None]
+    alive = [f for f in alive if plt.fignum_exists(getattr(f, "number", -1))]
+    while most and alive and len(plt.get_fignums()) >= most:
+        plt.close(alive.pop(0))
+    figure, axes = plt.subplots(*shape, **options)
+    _opened[:] = [weakref.ref(f) for f in (*alive, figure)]
+    return figure, axes
 
 
-def save_grid(images: torch.Tensor, path: str | Path, columns: int = 8, zoom: int = 2) -> Path:
-    """Write a grid of pictures as a PNG, each pixel `zoom` times enlarged. Returns the path."""
-    from PIL import Image
+def released(figure: Figure) -> Figure:
+    """The figure, which pyplot then no longer holds: for one that is returned, not shown.
 
-    sheet = Image.fromarray(tile(images, columns))
-    size = (sheet.width * zoom, sheet.height * zoom)
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    sheet.resize(size, Image.Resampling.NEAREST).save(path, optimize=True)
-    return path
-
-
-def untile(path: str | Path, size: Size, zoom: int = 2, pad: int = 2) -> torch.Tensor:
-    """The pictures of a grid that `save_grid` wrote, (N, 3, H, W) in [-1, 1].
-
-    Places of the last row that hold no picture come out white.
+    As a notebook cell's last line it is drawn once, `savefig` works, and nothing piles up.
     """
-    from PIL import Image
+    import matplotlib.pyplot as plt
 
-    sheet = Image.open(path).convert("RGB")
-    small = sheet.resize((sheet.width // zoom, sheet.height // zoom), Image.Resampling.NEAREST)
-    pixels = torch.from_numpy(np.array(small))[pad:, pad:]
-    h, w = as_size(size)
-    cut = pixels.unfold(0, h, h + pad).unfold(1, w, w + pad)
-    return to_float(cut.reshape(-1, 3, h, w))
-
-
-def save_picture(image: torch.Tensor, path: str | Path) -> Path:
-    """Write one (C, H, W) picture, C = 1 or 3, floats in [-1, 1], as a PNG. Returns the path."""
-    from PIL import Image
-
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(tile(image[None], pad=0)).save(path)
-    return path
+    plt.close(figure)
+    return figure
 
 
 def show(images: torch.Tensor, ax: Axes, columns: int = 8, title: str | None = None) -> Axes:
@@ -126,11 +90,9 @@ def grid(
     images: torch.Tensor, columns: int = 8, title: str | None = None, width: float = 6.0
 ) -> Figure:
     """A figure of pictures in rows, `width` inches wide. Images as in `tile`."""
-    import matplotlib.pyplot as plt
-
     sheet = tile(images, columns)
     height = width * sheet.shape[0] / sheet.shape[1] + (0.35 if title else 0)
-    figure, ax = plt.subplots(figsize=(width, height))
+    figure, ax = _subplots(figsize=(width, height))
     show(images, ax, columns, title)
     figure.tight_layout(pad=0.2)
     return figure
@@ -140,13 +102,11 @@ def sheets(
     panels: Mapping[str, torch.Tensor], columns: int = 6, width: float = 9.0, across: int = 3
 ) -> Figure:
     """Several titled grids of pictures in one figure, `across` of them in a row."""
-    import matplotlib.pyplot as plt
-
     across = min(across, len(panels))
     rows = math.ceil(len(panels) / across)
     shape = tile(next(iter(panels.values())), columns).shape
     each = width / across
-    figure, axes = plt.subplots(
+    figure, axes = _subplots(
         rows, across, figsize=(width, rows * (each * shape[0] / shape[1] + 0.35)), squeeze=False
     )
     for ax in axes.flat:
@@ -165,13 +125,11 @@ def rows(panels: Mapping[str, torch.Tensor], columns: int, label_width: float = 
         columns: pictures a row.
         label_width: inches for the names.
     """
-    import matplotlib.pyplot as plt
-
     sheet = _smaller(tile(torch.cat([images[:columns] for images in panels.values()]), columns))
     high, wide = (n / 100 for n in sheet.shape[:2])
-    figure = plt.figure(figsize=(wide + label_width, high))
     across = wide + label_width
-    ax = figure.add_axes((label_width / across, 0.0, wide / across, 1.0))
+    figure, ax = _subplots(figsize=(across, high))
+    ax.set_position((label_width / across, 0.0, wide / across, 1.0))
     ax.imshow(sheet)
     step = next(iter(panels.values())).shape[2] + 2
     ax.set_yticks([step * i + step / 2 + 1 for i in range(len(panels))], list(panels), fontsize=8)
@@ -205,9 +163,7 @@ def points(
     title: str | None = None,
 ) -> Axes:
     """Scatter (N, 2) real points under (M, 2) generated ones; square axes of half-width `limit`."""
-    import matplotlib.pyplot as plt
-
-    ax = ax if ax is not None else plt.subplots(figsize=(3.6, 3.6))[1]
+    ax = ax if ax is not None else _subplots(figsize=(3.6, 3.6))[1]
     for cloud, color, name in ((real, DATA, "data"), (fake, FAKE, "generator")):
         if cloud is not None:
             xy = torch.as_tensor(cloud).detach().cpu()
@@ -229,9 +185,7 @@ def curves(
     x: str = "step",
 ) -> Axes:
     """Plot the `keys` of a run's log (a list of records) against `x`."""
-    import matplotlib.pyplot as plt
-
-    ax = ax if ax is not None else plt.subplots(figsize=(6, 2.8))[1]
+    ax = ax if ax is not None else _subplots(figsize=(6, 2.8))[1]
     for key, label in zip(keys, labels or keys, strict=True):
         pairs = [(record[x], record[key]) for record in log if key in record]
         color = {"d_loss": DISC, "g_loss": FAKE, "d_real": DATA, "d_fake": FAKE}.get(key)
@@ -274,9 +228,7 @@ def confidence(
         ax: where; a new figure if None.
         title: of the axes.
     """
-    import matplotlib.pyplot as plt
-
-    ax = ax if ax is not None else plt.subplots(figsize=(4.5, 2.8))[1]
+    ax = ax if ax is not None else _subplots(figsize=(4.5, 2.8))[1]
     for key, color, label in (("real", DATA, "on data"), ("fake", FAKE, "on generated")):
         shares = np.asarray(histograms[key], dtype=float)
         edges = np.linspace(0, 1, len(shares) + 1)
