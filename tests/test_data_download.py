@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
+import re
 import socket
+import threading
 
 import pytest
 from data_kit import mnist_files, one_line, own_folders, write  # noqa: F401
+from filelock import FileLock
 
-from ganlab.data import cache, fetch, load
+from ganlab.data import cache, fetch, load, sources
 from ganlab.errors import DataError
 
 
@@ -162,3 +166,40 @@ def test_a_read_only_root_sends_downloads_to_the_cache(fake_mnist, tmp_path, mon
     assert (tmp_path / "cache" / "MNIST").is_dir()
     assert list((tmp_path / "data").iterdir()) == []
     assert len(load("mnist", size=14)) == 30  # found there the next time
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EROFS, errno.EACCES, errno.ENOTDIR])
+def test_a_disk_that_takes_no_file_is_not_tried_again(number, tmp_path):
+    tries = []
+
+    def get():
+        tries.append(1)
+        raise OSError(number, os.strerror(number), str(tmp_path / "x"))
+
+    with pytest.raises(fetch.Unreachable) as caught:
+        fetch.persist("x", 1, tmp_path, get)
+    reason = os.strerror(number)
+    assert str(caught.value) == f"{tmp_path} cannot be written: {reason[0].lower()}{reason[1:]}"
+    assert len(tries) == 1
+
+
+def test_who_waits_for_a_download_is_told(tmp_path, monkeypatch, capsys):
+    """Without progress bars too, when what torchvision prints goes nowhere."""
+    monkeypatch.setattr(cache, "PATIENCE", 0.1)
+    other = FileLock(tmp_path / ".MNIST.lock", thread_local=False)
+    other.acquire()
+    threading.Timer(0.4, other.release).start()
+    fetch.persist("mnist", 12, tmp_path, lambda: fetch.torchvision("MNIST")(tmp_path, lambda: True))
+    assert "another process is downloading MNIST: waiting for it" in capsys.readouterr().err
+
+
+def test_every_archive_has_a_hash_of_64_digits():
+    for kind, files in fetch.SHA256.items():
+        assert files, kind
+        assert all(re.fullmatch("[0-9a-f]{64}", digest) for digest in files.values())
+    # and each set that is downloaded is one of these, or is checked by its own hash
+    names = {"mnist": "MNIST", "fashion-mnist": "FashionMNIST", "kmnist": "KMNIST",
+             "cifar10": "CIFAR10", "cifar100": "CIFAR100", "celeba": "CelebA"}  # fmt: skip
+    fetched = {name for name, source in sources.SOURCES.items() if source.fetch}
+    assert fetched == {*names, "emoji"}
+    assert set(names.values()) == set(fetch.SHA256)

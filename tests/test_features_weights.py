@@ -1,16 +1,18 @@
 """Weights of the FID network: found, checked, fetched only on demand, read without running code."""
 
 import hashlib
+import io
 import os
 import pickle
+import types
 
 import pytest
 import torch
 from torch import nn
 
 from ganlab.data import fetch
-from ganlab.errors import CheckpointError
-from ganlab.metrics import InceptionFeatures, weights
+from ganlab.errors import CheckpointError, FileError
+from ganlab.metrics import InceptionFeatures, backbones, weights
 
 CONTENT = b"not a network, but bytes with a hash"
 
@@ -140,3 +142,74 @@ def test_drawn_weights_depend_on_the_seed_alone():
         prints.append(weights.fingerprint(network))
     assert prints[0] == prints[1] != prints[2]
     torch.set_rng_state(before)
+
+
+# ---- torchvision's own weights ----
+
+
+@pytest.fixture
+def squeezed(monkeypatch):
+    """Weights of torchvision's smallest network in torch.hub's cache, under the name of theirs."""
+    from torchvision import models
+
+    network = models.get_model("squeezenet1_1", weights=None)
+    torch.save(network.state_dict(), file := io.BytesIO())
+    content = file.getvalue()
+    name = f"squeezenet1_1-{hashlib.sha256(content).hexdigest()[:8]}.pth"
+    kind = models.get_model_weights("squeezenet1_1")
+    fake = types.SimpleNamespace(DEFAULT=types.SimpleNamespace(url=f"https://nowhere/{name}"))
+    real = models.get_model_weights
+    monkeypatch.setattr(
+        models, "get_model_weights", lambda n: fake if n == "squeezenet1_1" else real(n)
+    )
+    assert weights.hash_in(weights.cached(kind.DEFAULT.url)) == "b8a52dc0"  # theirs has one too
+    monkeypatch.setattr(torch.hub, "download_url_to_file", lambda *a, **k: 1 / 0)
+    return weights.cached(fake.DEFAULT.url), content
+
+
+def test_weights_in_the_cache_are_hashed_and_a_damaged_file_is_refused(squeezed):
+    path, content = squeezed
+    put(path, content)
+    assert backbones._published("squeezenet1_1") == path
+    put(path, content[:-1] + bytes([content[-1] ^ 1]))
+    with pytest.raises(CheckpointError) as caught:
+        backbones._published("squeezenet1_1")
+    line = str(caught.value)
+    assert line.startswith(f"{path} is damaged: its SHA-256 begins with ")
+    assert line.endswith(": delete it, and it is downloaded again")
+    assert "\n" not in line
+
+
+def test_weights_that_are_not_there_are_fetched_and_hashed(squeezed, monkeypatch):
+    path, content = squeezed
+    asked = []
+
+    def download(url, to, prefix, progress):
+        asked.append((url.rsplit("/", 1)[1], prefix))
+        put(path, content)
+
+    monkeypatch.setattr(torch.hub, "download_url_to_file", download)
+    assert backbones._published("squeezenet1_1") == path
+    assert asked == [(path.name, weights.hash_in(path))]
+    path.unlink()
+    monkeypatch.setenv("GANLAB_OFFLINE", "1")
+    with pytest.raises(CheckpointError, match="GANLAB_OFFLINE forbids downloading https://nowhere"):
+        backbones._published("squeezenet1_1")
+
+
+def test_a_name_without_a_hash_cannot_be_checked(tmp_path):
+    with pytest.raises(CheckpointError, match="there is no SHA-256 in its name"):
+        weights.check_named(put(tmp_path / "resnet18.pth"))
+    with pytest.raises(FileError, match="cannot be read"):
+        weights.check_named(tmp_path / "resnet18-f37072fd.pth")
+
+
+def test_a_cache_that_cannot_be_written_is_one_line(monkeypatch, tmp_path):
+    put(tmp_path / "file")
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "file"))
+    with pytest.raises(CheckpointError, match=r"cannot be written: not a directory") as caught:
+        weights.download()
+    assert "\n" not in str(caught.value)
+    monkeypatch.setattr(torch.hub, "download_url_to_file", lambda *a, **k: 1 / 0)
+    with pytest.raises(CheckpointError, match="cannot be downloaded"):
+        backbones._published("resnet18")
