@@ -89,6 +89,17 @@ def test_an_entry_without_checksums_is_built_again(tmp_path, counted, capsys):
     assert len(counted) == 2
 
 
+def test_a_class_name_that_was_changed_on_disk_is_damage(tmp_path, counted, capsys):
+    folder = write(tmp_path / "f", {f"{c}/1.png": noise(9, 9) for c in ("cat", "dog")})
+    load(str(folder), size=8)
+    (place,) = entries(tmp_path)
+    text = (place / "meta.json").read_text(encoding="utf-8")
+    (place / "meta.json").write_text(text.replace('"dog"', '"dag"'), encoding="utf-8")
+    assert load(str(folder), size=8).classes == ("cat", "dog")
+    assert "is damaged (the SHA-256 of meta.json is another)" in capsys.readouterr().err
+    assert len(counted) == 4
+
+
 def test_a_damaged_whole_set_is_not_cut_to_a_limit(tmp_path, counted, capsys):
     folder = write(tmp_path / "f", {f"{i}.png": noise(9, 9, i) for i in range(5)})
     whole = load(str(folder), size=8)

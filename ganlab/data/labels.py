@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from ganlab.data.listing import natural
 from ganlab.errors import DataError, one_line
 
 
@@ -89,11 +90,3 @@ def renumbered(classes: Sequence[str]) -> str:
         return ""
     told = " to ".join(dict.fromkeys((one_line(classes[0]), one_line(classes[-1]))))
     return f"labels {told} are numbered from 0 and keep their names"
-
-
-def natural(name: str) -> list[Any]:
-    """A key by which "2" comes before "10"."""
-    parts: list[Any] = re.split(r"([0-9]+)", name)
-    # not as numbers: Python makes none of more than some thousand digits
-    parts[1::2] = [(len(digits.lstrip("0")), digits.lstrip("0")) for digits in parts[1::2]]
-    return parts
