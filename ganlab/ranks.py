@@ -4,7 +4,7 @@ Gradients are averaged after the backward pass, in one flattened all-reduce, ins
 DistributedDataParallel's hooks. A GAN round calls a network several times before one backward
 pass, freezes it in the other player's step and differentiates through gradients; the hooks
 support none of the three together (two forwards with BatchNorm raise an in-place error on
-torch >= 2.6). The price is that communication does not overlap the backward pass.
+torch). The price is that communication does not overlap the backward pass.
 """
 
 from __future__ import annotations

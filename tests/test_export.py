@@ -249,7 +249,7 @@ def test_a_difference_that_is_not_a_number_is_no_agreement(monkeypatch, tmp_path
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("opset", [17, 21])
+@pytest.mark.parametrize("opset", [18, 21])  # 17 needs a newer PyTorch than the oldest
 def test_the_opset_is_that_which_was_asked_for(opset, tmp_path):
     g = lively(FAMILIES["dcgan"]())
     made = export.to_onnx(g, tmp_path / "g.onnx", opset=opset)

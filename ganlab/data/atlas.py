@@ -91,7 +91,7 @@ def _font(name: str) -> _Font:
     if name not in FONTS:
         raise DataError(unknown("typeface", name, FONTS))
     path = Path(matplotlib.get_data_path()) / "fonts" / "ttf" / FONTS[name]
-    if not path.is_file():  # matplotlib 3.8 to 3.10, which Colab has, ship no italic
+    if not path.is_file():  # matplotlib up to 3.10, which Colab has, ship no italic
         path = Path(__file__).with_name("fonts") / FONTS[name]
     _, top, _, bottom = ImageFont.truetype(str(path), 1000).getbbox("H", anchor="ls")
     return _Font(name, path, (bottom - top) / 1000, frozenset(FT2Font(str(path)).get_charmap()))

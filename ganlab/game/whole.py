@@ -58,7 +58,11 @@ class WholeStep:
         if key not in self._graphs:
             loss = functional_loss(self.network, self.objective, due)
             step = torch.func.grad_and_value(loss, has_aux=True)
-            self._graphs[key] = torch.compile(step, fullgraph=True, backend=self.backend)
+            # the sizes of a training are fixed, and PyTorch up to 2.11 cannot take this gradient
+            # with symbolic ones, which a second game in one process would ask for
+            self._graphs[key] = torch.compile(
+                step, fullgraph=True, dynamic=False, backend=self.backend
+            )
         weights = dict(self.network.named_parameters())
         buffers = dict(self.network.named_buffers())
         values = {name: w.detach() for name, w in weights.items()}
