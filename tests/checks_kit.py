@@ -12,6 +12,18 @@ from ganlab.lab import run
 from ganlab.lab.checks import NOT_STARTED
 
 
+def array_in(value: Any) -> Any:
+    """Tensors, also those in a list, as arrays of numpy."""
+    if isinstance(value, list):
+        return list(map(array_in, value))
+    return value.detach().numpy() if torch.is_tensor(value) else value
+
+
+def numpy(answer: Callable[..., Any]) -> Callable[..., Any]:
+    """An answer that is written for arrays alone."""
+    return lambda *a: answer(*map(array_in, a))
+
+
 def suite(
     right: Sequence[tuple[str, Any]],
     wrong: Sequence[tuple[str, Any, str]],

@@ -102,7 +102,7 @@ WRONG = {
         lambda i, k, s, p: (conv(i, k, s, p), back(i, k, s, p) + 4 * p),
         "takes away",
     ),
-    "one number": ("4.1", lambda i, k, s, p: conv(i, k, s, p), "pair"),
+    "one number": ("4.1", lambda i, k, s, p: conv(i, k, s, p), "two things"),
     "no BatchNorm counted": (
         "4.2",
         lambda n, c, z, w: (

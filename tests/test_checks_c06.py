@@ -15,12 +15,14 @@ from ganlab.lab import run
 from ganlab.lab.checks import NOT_STARTED
 
 
-def penalty(
-    f, real, fake, eps="pair", of=lambda x: x.sum(), norm=None, graph=True, end=None, at=None
-):
+def penalty(f, real, fake, eps="pair", of=lambda x: x.sum(), norm=None, graph=True, end=None,
+            at=None, draw=lambda t: t):  # fmt: skip
     """The right penalty, with each part replaceable."""
-    shape = {"pair": (len(real), *[1] * (real.ndim - 1)), "one": (1,), "all": real.shape}[eps]
-    t = torch.rand(shape, dtype=real.dtype) if at is None else torch.full((1,), at).double()
+    n, pair = len(real), (len(real), *[1] * (real.ndim - 1))
+    shapes = {"pair": pair, "one": (1,), "all": real.shape, "rows": (n, 1), "columns": (n,)}
+    shape = shapes[eps] if real.ndim > 2 else pair
+    t = draw(torch.rand(shape, dtype=real.dtype))
+    t = t if at is None else torch.full((1,), at, dtype=real.dtype)
     x = (t * real + (1 - t) * fake).requires_grad_()
     (g,) = torch.autograd.grad(of(f(x)), x, create_graph=graph)
     n = (norm or (lambda g: g.flatten(1).norm(dim=1)))(g)
@@ -140,7 +142,7 @@ WRONG = [
     ("6.2", lambda r, f: (f.mean() - r.mean(), softplus(-f).mean()), "non-saturating"),
     ("6.2", lambda r, f: (f.mean() - r.mean(), torch.tensor(7.0)), "your L_G"),
     ("6.2", lambda r, f: f.mean() - r.mean(), "two things"),
-    ("6.3", P(norm=lambda g: g.norm(dim=1)), "dim=1 only"),
+    ("6.3", P(norm=lambda g: g.norm(dim=1)), "dim=1 alone"),
     ("6.3", P(norm=lambda g: g.norm(dim=(2, 3))), "height and width"),
     ("6.3", P(norm=lambda g: g.norm()), "whole batch"),
     ("6.3", P(of=lambda a: a.mean()), "B times too small"),
@@ -153,6 +155,12 @@ WRONG = [
     ("6.3", P(norm=lambda g: g), "every component"),
     ("6.3", P(end=lambda n: (n - 5).square().mean() + 1), "see Hint 3"),
     ("6.3", P(eps="all"), "one ε a pair"),
+    ("6.3", P(eps="rows"), "along the rows"),
+    ("6.3", P(eps="columns"), "along the columns"),
+    ("6.3", P(draw=lambda t: t**2), "not uniform"),
+    ("6.3", P(draw=lambda t: t.round()), "not uniform"),
+    ("6.3", P(draw=lambda t: (t + torch.rand_like(t)) / 2), "not uniform"),
+    ("6.3", P(draw=lambda t: t / 2), "half of yours lie below 0.2"),
     ("6.3", P(eps="one"), "for all pairs"),
     ("6.3", P(at=1.0), "at the real samples"),
     ("6.3", P(at=0.0), "at the generated samples"),

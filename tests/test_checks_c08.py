@@ -46,6 +46,20 @@ def augmented(real: bool = True, fake: bool = True, own: bool = True, cut: bool 
     return answer
 
 
+def of_losses(change: Any) -> Any:
+    """An answer to 8.3 with both losses changed."""
+    return lambda *a: change(*augmented()(*a))
+
+
+def of_logits(g_loss: Any) -> Any:
+    """An answer to 8.3 with G's loss of this kind."""
+
+    def answer(G: Any, D: Any, x: Tensor, z: Tensor, T: Any) -> tuple[Tensor, Tensor]:
+        return augmented()(G, D, x, z, T)[0], g_loss(D(T(G(z)))).mean()
+
+    return answer
+
+
 def diagnose(curves: dict[str, Any]) -> str:
     if curves["finite"] < 600:
         return "not finite"
@@ -99,8 +113,16 @@ WRONG = [
     ("8.1", lambda b, h, s, r: 0.5 ** (min(h, r * s) / b), "on its head"),
     ("8.1", lambda b, h, s, r: 0.5 ** (b / max(h, r * s)), "*smaller*"),
     ("8.1", lambda b, h, s, r: 0.5 ** (b / h), "Hint 2"),
+    ("8.1", lambda b, h, s, r: 0.5 ** (s / h), "very first weights"),
+    ("8.1", lambda b, h, s, r: 0.5 ** (b / (r * h)), "multiplies `seen`"),
+    ("8.1", lambda b, h, s, r: 0.5 ** (b / min(h, s)), "not `seen` itself"),
+    ("8.1", lambda b, h, s, r: 0.5, "each step"),
+    ("8.1", lambda b, h, s, r: 2 ** (b / min(h, r * s)), "no share"),
+    ("8.1", lambda b, h, s, r: 1 - b / min(h, r * s), "close, for long"),
+    ("8.1", lambda b, h, s, r: 0.9, "late in training"),
+    ("8.1", lambda b, h, s, r: decay(b, h, s, r) if s > 1e4 else 0.9, "after 3200 pictures"),
     ("8.1", lambda *a: None, "return missing"),
-    ("8.2", lambda x: x, "must be (6, 4, 4, 4)"),
+    ("8.2", lambda x: x, "must have shape (6, 4, 4, 4)"),
     ("8.2", lambda x: minibatch_std(2 * x), "input as it was"),
     (
         "8.2",
@@ -120,6 +142,17 @@ WRONG = [
     ("8.3", augmented(False, False, False), "not used"),
     ("8.3", augmented(cut=False), "runs back into G"),
     ("8.3", augmented(dead=True), "reaches G"),
+    ("8.3", lambda *a: augmented()(*a)[::-1], "exchanged"),
+    ("8.3", of_losses(lambda d, g: (d / 2, g)), "half"),
+    ("8.3", of_losses(lambda d, g: (-d, g)), "*maximises*"),
+    ("8.3", of_losses(lambda d, g: (d, -g)), "G minimises"),
+    ("8.3", of_losses(lambda d, g: (d, 5 * g)), "a sum"),
+    ("8.3", of_losses(lambda d, g: (d + 1, g)), "the loss of D is"),
+    ("8.3", of_losses(lambda d, g: (d, g + 1)), "the loss of G is"),
+    ("8.3", of_logits(lambda a: -softplus(a)), "saturating"),
+    ("8.3", of_logits(softplus), "called real"),
+    ("8.3", of_logits(lambda a: -a), "linear"),
+    ("8.3", lambda G, D, *a: augmented()(G, lambda p: -D(p), *a), "real and generated"),
     ("8.3", lambda *a: torch.tensor(1.0), "two things"),
     ("8.4", lambda c: "fine", "not a verdict"),
     ("8.4", lambda c: "sound", "called 'sound'"),

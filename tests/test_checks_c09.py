@@ -18,6 +18,11 @@ def diagonal(m1: Tensor, s1: Tensor, m2: Tensor, s2: Tensor) -> Tensor:
     return (m1 - m2).square().sum() + (s1 - s2).square().sum()
 
 
+def spread(change: Any) -> Any:
+    """An answer to 9.1 with another share of the widths, from both deviations."""
+    return lambda m1, s1, m2, s2: (m1 - m2).square().sum() + change(s1, s2).sum()
+
+
 def merge(n1: int, m1: Tensor, s1: Tensor, n2: int, m2: Tensor, s2: Tensor,
           weight: float | None = None, own: int = 1, cut: int = 1) -> tuple:  # fmt: skip
     n, d = n1 + n2, m2 - m1
@@ -35,10 +40,15 @@ def unweighted(n1: int, m1: Tensor, s1: Tensor, n2: int, m2: Tensor, s2: Tensor)
     return n, (m1 + m2) / 2, cov
 
 
+def with_mean(change: Any) -> Any:
+    """An answer to 9.2 with another mean, a function of both counts and means."""
+    return lambda *a: (merge(*a)[0], change(a[0], a[1], a[3], a[4]), merge(*a)[2])
+
+
 def mmd(x: Tensor, y: Tensor, scale: float | None = None, power: int = 3, own: bool = False,
-        cross: float = 2.0, divisor: int = 1) -> Tensor:  # fmt: skip
+        cross: float = 2.0, divisor: int = 1, one: float = 1.0) -> Tensor:  # fmt: skip
     def kernel(a: Tensor, b: Tensor) -> Tensor:
-        return (a @ b.T / (scale or a.shape[1]) + 1) ** power
+        return (a @ b.T / (scale or a.shape[1]) + one) ** power
 
     def within(a: Tensor) -> Tensor:
         k, n = kernel(a, a), len(a)
@@ -49,6 +59,28 @@ def mmd(x: Tensor, y: Tensor, scale: float | None = None, power: int = 3, own: b
 
 def mmd_with(**options: Any) -> Any:
     return lambda x, y: mmd(x, y, **options)
+
+
+def cubes(x: Tensor, y: Tensor) -> Tensor:
+    return (x @ y.T / 3 + 1) ** 3
+
+
+def sums(x: Tensor) -> Tensor:
+    return cubes(x, x).sum() - cubes(x, x).trace()
+
+
+def within(x: Tensor, left_out: float = 1.0, fewer: int = 1) -> Tensor:
+    k, n = cubes(x, x), len(x)
+    return (k.sum() - left_out * k.trace()) / (n * (n - fewer))
+
+
+def between(x: Tensor, y: Tensor) -> Tensor:
+    return cubes(x, y).mean()
+
+
+def off_diagonal(x: Tensor, y: Tensor) -> Tensor:
+    k = cubes(x, y)
+    return (k.sum() - k.trace()) / (k.numel() - len(k))
 
 
 def shares(real: Tensor, fake: Tensor, k: int, itself: int = 0) -> tuple[float, float]:
@@ -112,6 +144,17 @@ WRONG = [
         lambda m1, s1, m2, s2: (m1 - m2).square().sum() + (s1**2 + s2**2 - s1 * s2).sum(),
         "lost its 2",
     ),
+    ("9.1", spread(lambda s, t: s + t - 2 * (s * t).sqrt()), "where variances must"),
+    ("9.1", spread(lambda s, t: s**2 + t**2 - 2 * (s * t).sqrt()), "one root too many"),
+    ("9.1", spread(lambda s, t: s**2 + t**2 - 2 * (s * t) ** 2), "root of Σ₁Σ₂"),
+    ("9.1", spread(lambda s, t: s**2 + t**2), "is missing"),
+    ("9.1", spread(lambda s, t: (s + t) ** 2), "wrong sign"),
+    ("9.1", spread(lambda s, t: s**2 - t**2), "subtracted"),
+    ("9.1", spread(lambda s, t: (s - t).abs()), "deviations is not squared"),
+    ("9.1", lambda m1, s1, m2, s2: (m1 - m2).norm() + (s1 - s2).norm(), "two lengths"),
+    ("9.1", lambda m1, s1, m2, s2: (m1 - m2).abs().sum() + (s1 - s2).abs().sum(), "absolute"),
+    ("9.1", lambda m1, s1, m2, s2: (m1 - m2).sum() ** 2 + (s1 - s2).sum() ** 2, "after the sum"),
+    ("9.1", lambda *a: 2 * diagonal(*a), "Hint 1"),
     ("9.1", lambda *a: diagonal(*a) / 4, "FID adds"),
     ("9.1", lambda *a: None, "return missing"),
     ("9.2", unweighted, "larger batch"),
@@ -120,11 +163,49 @@ WRONG = [
     ("9.2", merged(own=0), "the scatter, not times n"),
     ("9.2", merged(cut=0), "has N - 1"),
     ("9.2", merged(weight=1.0), "not 1"),
+    ("9.2", lambda *a: (a[0] * a[3], *merge(*a)[1:]), "the count is"),
+    ("9.2", with_mean(lambda n, a, m, b: (m * a + n * b) / (n + m)), "exchanged"),
+    ("9.2", with_mean(lambda n, a, m, b: n * a + m * b), "sum of all samples"),
+    ("9.2", with_mean(lambda n, a, m, b: a + (a - b) * m / (n + m)), "away from"),
+    ("9.2", with_mean(lambda n, a, m, b: a), "the mean is off"),
+    ("9.2", merged(weight=0.0, cut=2), "*pooled*"),
+    ("9.2", merged(cut=2), "N - 2"),
+    ("9.2", merged(own=0, cut=0), "divided by counts"),
+    ("9.2", merged(weight=84.0), "not n·m"),
+    ("9.2", merged(weight=19.0), "not n + m"),
+    ("9.2", merged(weight=84 / 19**2), "not twice"),
+    ("9.2", merged(weight=-84 / 19), "subtracted"),
+    ("9.2", lambda *a: (*merge(*a)[:2], merge(*a)[2] * 18), "scatter matrix"),
+    ("9.2", lambda *a: (*merge(*a)[:2], (a[2] + a[5]) / 2), "mean of the covariances"),
+    ("9.2", lambda *a: (*merge(*a)[:2], a[2] + a[5]), "covariances are added"),
+    (
+        "9.2",
+        lambda *a: (
+            *merge(*a)[:2],
+            ((a[0] - 1) * a[2] + (a[3] - 1) * a[5] + (a[4] - a[1]) ** 2 * 84 / 19) / 18,
+        ),
+        "torch.outer",
+    ),
+    ("9.2", merged(weight=3.0), "the covariance is off"),
+    ("9.2", lambda *a: (*merge(*a)[:2], torch.ones(3)), "must have shape (3, 3)"),
     ("9.2", lambda *a: merge(*a)[:2], "three things"),
     ("9.3", mmd_with(own=True), "paired with itself"),
     ("9.3", mmd_with(divisor=0), "still counts it"),
     ("9.3", mmd_with(scale=1), "divided by the number"),
     ("9.3", mmd_with(cross=1.0), "counts twice"),
+    ("9.3", mmd_with(cross=0.0), "is missing"),
+    ("9.3", mmd_with(cross=-2.0), "wrong sign"),
+    ("9.3", mmd_with(power=1), "linear"),
+    ("9.3", mmd_with(scale=3**0.5), "by d itself"),
+    ("9.3", mmd_with(one=0.0), "lost its + 1"),
+    ("9.3", lambda x, y: -mmd(x, y), "minus the right"),
+    ("9.3", lambda x, y: within(x, 0, 1) + within(y, 0, 1) - 2 * between(x, y), "still in the sum"),
+    ("9.3", lambda x, y: within(x) / 2 + within(y) / 2 - 2 * between(x, y), "once in both"),
+    ("9.3", lambda x, y: sums(x) + sums(y) - 2 * between(x, y) * len(x) * len(y), "sums"),
+    ("9.3", lambda x, y: within(x) + within(y) - 2 * between(x, y) * 8 / 7, "*all* n·m"),
+    ("9.3", lambda x, y: within(x) + within(y) - 2 * off_diagonal(x, y), "no sample meets itself"),
+    ("9.3", lambda x, y: mmd(x, y) + 1, "Hint 2"),
+    ("9.3", lambda x, y: mmd(x, y) if len(x) < 9 else mmd(x, y) - 1, "of one distribution"),
     ("9.3", mmd_with(power=2), "degree 2"),
     ("9.3", lambda x, y: mmd(x, y).abs().sqrt(), "no root"),
     ("9.3", lambda x, y: mmd(x, y).clamp(min=0), "do not clip"),
@@ -139,7 +220,7 @@ WRONG = [
         "share of *real*",
     ),
     ("9.4", part(lambda d, c, *a: (d, 0.5)), "your coverage"),
-    ("9.4", part(lambda d, c, *a: d), "a pair"),
+    ("9.4", part(lambda d, c, *a: d), "two things"),
     ("9.5", floor_with(half=0.5), "one sample's half"),
     ("9.5", floor_with(means=0.0), "means are missing"),
     ("9.5", floor_with(pairs=0.0, diagonal=0.0), "covariances are missing"),

@@ -121,7 +121,7 @@ WRONG = [
     ("10.1", lambda *a: adain(*a, correction=1), "HW - 1"),
     ("10.1", lambda x, s, m: adain(x, 1 + s, m), "1 + scale"),
     ("10.1", lambda x, s, m: adain(x, s, s * m), "multiply first"),
-    ("10.1", lambda x, s, m: adain(2 * x, 3 * s, m), "largest difference"),
+    ("10.1", lambda x, s, m: adain(2 * x, 3 * s, m), "off by up to"),
     ("10.1", lambda x, s, m: adain(x, s, m)[:2], "must have shape"),
     ("10.1", lambda *a: adain(*a, eps=0.0), "NaN"),
     ("10.2", over(*ALL, divide=False), "not divided"),

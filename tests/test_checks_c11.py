@@ -99,6 +99,33 @@ def gap(change: Any) -> Any:
     return answer
 
 
+def joint_entropy(codes: Tensor, factors: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    information, own = table(codes, factors)
+    left = torch.stack([entropy(c) for c in codes.T])
+    return left[:, None] + own - information, left, own
+
+
+def leading(codes: Tensor, factors: Tensor, size: Any) -> Tensor:
+    """The gap over `size(entropy, joint entropy)` of the code that knows most of each factor."""
+    information, _ = table(codes, factors)
+    joint, left, _ = joint_entropy(codes, factors)
+    best, at = information.sort(0, descending=True)
+    sizes = [size(left[at[0, j]], joint[at[0, j], j]) for j in range(factors.shape[1])]
+    return ((best[0] - best[1]) / torch.stack(sizes)).mean()
+
+
+def of_joint(codes: Tensor, factors: Tensor, sign: float) -> Tensor:
+    joint, _, own = joint_entropy(codes, factors)
+    best = (sign * joint).sort(0, descending=True).values
+    return ((best[0] - best[1]) / own).mean()
+
+
+def correlations(codes: Tensor, factors: Tensor) -> Tensor:
+    both = torch.corrcoef(torch.cat([codes, factors], 1).T.double())
+    best = both[: codes.shape[1], codes.shape[1] :].abs().sort(0, descending=True).values
+    return (best[0] - best[1]).mean()
+
+
 RIGHT = [
     ("11.1", truncate),
     ("11.2", without),
@@ -119,6 +146,9 @@ WRONG = [
     ("11.1", lambda w, m, p, c: truncate(w, m, p**0.5, c), "no root"),
     ("11.1", in_place, "`ws` itself"),
     ("11.1", lambda w, m, p, c: w if c is None else truncate(w, m, p, c), "means all layers"),
+    ("11.1", lambda w, m, p, c: truncate(w, m, p, c or None), "cutoff = 0"),
+    ("11.1", lambda w, m, p, c: truncate(w, m, p, c) + (c == 0), "with cutoff = 0"),
+    ("11.2", lambda v, o: -without(v, o), "turned round"),
     ("11.1", lambda w, m, p, c: truncate(w, m, p, c)[0], "shape"),
     ("11.2", lambda v, o: without(v, o) * 2, "off by"),
     ("11.2", lambda v, o: v - torch.linalg.qr(o.T).Q @ (torch.linalg.qr(o.T).Q.T @ v), "length 1"),
@@ -156,6 +186,17 @@ WRONG = [
     ("11.5", lambda c, f: mig(c, f) / torch.tensor(2.0).log(), "in bits, the other in nats"),
     ("11.5", lambda c, f: (lambda i: (i[:, 0] - i[:, 1]).mean())(
         table(c, f)[0].sort(1, descending=True).values), "between the *factors*"),
+    ("11.5", gap(lambda i, own: ((i[0] - i[1]) / own).max()), "largest gap"),
+    ("11.5", gap(lambda i, own: (i[1] / own).mean()), "take it from the best"),
+    ("11.5", gap(lambda i, own: ((i[-2] - i[-1]) / own).mean()), "sort downwards"),
+    ("11.5", gap(lambda i, own: ((i[-1] - i[-2]) / own).mean()), "sorted upwards"),
+    ("11.5", gap(lambda i, own: ((i[1] - i[0]) / own).mean()), "never negative"),
+    ("11.5", lambda c, f: leading(c, f, lambda h, joint: h), "*code's* entropy"),
+    ("11.5", lambda c, f: leading(c, f, lambda h, joint: joint), "joint entropy of code and"),
+    ("11.5", lambda c, f: of_joint(c, f, 1.0), "of the joint entropy"),
+    ("11.5", lambda c, f: of_joint(c, f, -1.0), "also has H(c)"),
+    ("11.5", correlations, "*correlations*"),
+    ("11.5", lambda c, f: 0.1, "Hint 2"),
     ("11.5", lambda c, f: mig(torch.unique(c, dim=1), f), "as good"),
 ]  # fmt: skip
 

@@ -97,7 +97,7 @@ def run(exercise: str, answer: Answer) -> Check:
         raise KeyError(f"no exercise {exercise}")
     if _blank(answer):
         return Check(exercise, "not started", NOT_STARTED)
-    if inspect.isfunction(answer):
+    if callable(answer):
         answer = _watched(answer)
     function, praise = _REGISTRY[exercise]
     try:

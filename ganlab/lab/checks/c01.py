@@ -3,45 +3,33 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn.functional import one_hot
 
 from ganlab.lab.checks import Answer, check
-from ganlab.lab.checks.read import draw, parts
-from ganlab.lab.checks.words import F64, Slips, close, equal, need, refuse, when
-
-
-def _tensor(value: Any, shape: tuple[int, ...], what: str) -> Tensor:
-    """`value` as a float64 tensor of that shape, or a diagnosis."""
-    kind = type(value).__name__
-    need(isinstance(value, Tensor), f"{what} must be a tensor; you returned {kind}")
-    own = tuple(value.shape)
-    need(own == shape, f"{what} must have the shape {shape}; yours has {own}")
-    return value.detach().double()
+from ganlab.lab.checks.read import F64, draw, numbers, tensor
+from ganlab.lab.checks.words import Slips, close, equal, need, refuse, when
+from ganlab.metrics import mode_coverage
 
 
 @check("1.1", "right: your samples' distribution function is within 0.005 of x²")
 def transform(generator: Answer) -> None:
     """A map of uniform numbers whose samples have the density 2x on [0, 1]."""
     u = (torch.arange(10_000, dtype=F64) + 0.5) / 10_000
-    drawn = _tensor(generator(u.clone()), (10_000,), "the samples")
-    again = generator(u.clone()).detach().double()
+    drawn, again = (tensor(generator(u.clone()), (10_000,), "the batch of samples") for _ in "12")
     x = drawn.sort().values
     gap = (x.clamp(0, 1) ** 2 - u).abs()
     at = int(gap.argmax())
     slips = {
+        when(not x.isfinite().all()): "some samples are not finite: look at u near 0 and near 1",
         when(not torch.equal(drawn, again)): "the same u gave two different samples: a generator"
         " has no dice of its own, all chance comes in through u",
-        when(not x.isfinite().all()): "some samples are not finite: look at u close to 0 and close"
-        " to 1",
         u: "you returned u itself: these samples are uniform on [0, 1], as many near 0 as near 1",
-        u**2: "u² is the distribution function F, and these samples crowd near 0; the generator is"
-        " its inverse (Hint 2)",
-        2 * u: "2u is the density put in place of a sample: half of these samples lie above 1,"
-        " where there is no data",
+        u**2: "u² is the distribution function F, and crowds near 0; take its inverse (Hint 2)",
+        1 - u.flip(0).sqrt(): "mirrored: 1 - √u has the density 2(1 - x), most near 0; take √u",
+        2 * u: "2u is the density, not a sample: half of these lie above 1, where no data are",
         when(x[0] < -1e-6 or x[-1] > 1 + 1e-6): f"samples run from {x[0]:.2f} to {x[-1]:.2f}; the"
         " density is 0 outside of [0, 1]",
         when(gap.max() > 0.005): f"a share of {u[at]:.2f} of your samples lies below {x[at]:.2f};"
@@ -50,30 +38,42 @@ def transform(generator: Answer) -> None:
     refuse(slips, x, 1e-3)
 
 
-@check("1.2", "right: 2 of 4 modes found and 4 of 6 samples good in the test case")
-def modes(score: Answer) -> None:
+@check("1.2", "right: 3 of 4 modes found and 6 of 11 samples good in the test case")
+def modes(answer: Answer) -> None:
     """Modes found and share of good samples, on a case where every slip counts differently."""
-    centers = torch.tensor([[0.0, 0.0], [10.0, 0.0], [0.0, 10.0], [10.0, 10.0]])
-    places = [(0, 0.2), (0, 0.7), (0, 1.3), (1, 1.3), (2, 2.0), (3, 4.0)]
-    samples = torch.stack([centers[k] + torch.tensor([d, 0.0]) for k, d in places])
-    what = "return two things: the number of modes found and the share of good samples"
-    found, good = (float(value) for value in parts(score(samples, centers, 0.5), 2, what))
+    centers, std = torch.tensor([[0.0, 0.0], [4.0, 0.0], [0.0, 4.0], [4.0, 4.0]]), 0.5
+    offsets = [(0, 0.1), (0, 0.2), (0, 0.4), (0, 0.9), (0, 1.3), (1, 1.2), (1, 1.9), (2, 1.8),
+               (3, 1.35), (1, 2.6), (3, 3.5)]  # fmt: skip
+    samples = torch.stack([centers[k] + torch.tensor([r, 0.0]) for k, r in offsets])
+    samples[4] = torch.tensor([1.1, 1.1])  # distance 1.56 although each coordinate is within 1.5
+    names = "the number of modes found", "the share of good samples"
+
+    def at(radius: float) -> tuple[float, float]:
+        other = mode_coverage(samples, centers, std, radius)
+        return other.found, other.good
+
+    right = at(3)
+    pair = found, good = numbers(answer(samples.clone(), centers.clone(), std), *names)
+    box = ((samples[:, None] - centers).abs() <= 3 * std).all(2).any(1).double().mean()
+    mixed = "a squared distance is compared with an unsquared radius, or the other way"
     slips = {
-        (4 / 6, 2): "the two numbers are right and in the wrong order: modes found first",
-        when(close(good, 200 / 3)): "return the share as a number between 0 and 1, not in percent",
-        when(good == 4): "4 is the number of good samples; divide by the number of samples",
-        when(close(good, 1 / 6)): "you call a sample good within one standard deviation; the"
-        " protocol says three",
-        when(close(good, 2 / 6)): "you compare a squared distance with 3·std: take the root, or"
-        " compare with (3·std)²",
-        (4, 4 / 6): "you count a mode as soon as some sample is nearest to it; it needs a *good*"
-        " sample (Hint 2)",
-        when(close(good, 1)): "you call every sample good; it must lie within 3·std of its nearest"
-        " centre",
-        ...: "in the test case 2 modes are found and 0.667 of the samples are good; you return"
-        f" {found:g} and {good:.3f} (Hint 1)",
+        right[::-1]: "the two numbers are in the wrong order: modes found first",
+        when(close(good, 100 * right[1])): "good is a share in [0, 1], not in percent",
+        when(close(good, 6)): "6 is the number of good ones: divide by the number of samples",
+        when(close(good, 1)): "you call every sample good; it must lie within 3·std of a centre",
+        at(1): "the protocol says three standard deviations; yours is 1",
+        at(2): "the protocol says three standard deviations; yours is 2",
+        at(3 / std): "the radius is 3·std; yours is 3: where is std?",
+        at(math.sqrt(3 / std)): mixed,
+        at(9 * std): mixed,
+        (4, right[1]): "bad samples find modes too in your count: a mode needs a *good* sample",
+        when(close(good, box)): "you test each coordinate by itself: that is a square, not a disc",
+        ...: f"of 11 samples around 4 modes you find {found:g} modes and {good:.3f} good; right are"
+        f" {right[0]} and {right[1]:.3f} (Hint 1)",
     }
-    equal((found, good), (2, 4 / 6), slips, 5e-5)
+    equal(pair, right, "the pair", slips)
+    nothing = numbers(answer(centers + 1.95, centers, 0.01), *names)
+    need(nothing == [0, 0], "where no sample is good the answer is (0, 0)")
 
 
 def _mixture(x: Tensor, centers: Tensor, std: float) -> tuple[Tensor, Slips]:
@@ -81,26 +81,24 @@ def _mixture(x: Tensor, centers: Tensor, std: float) -> tuple[Tensor, Slips]:
     d, k = centers.shape[1], len(centers)
     square = torch.cdist(x, centers, compute_mode="donot_use_mm_for_euclid_dist") ** 2
     core = -square / (2 * std**2)
-    one, count = -0.5 * math.log(2 * math.pi * std**2), math.log(k)
-    right = core.logsumexp(1) + d * one - count
+    one, weight = -0.5 * math.log(2 * math.pi * std**2), math.log(k)
+    scale, right = d * one - weight, core.logsumexp(1) + d * one - weight
     return right, {
-        right + count: "your density integrates to the number of modes: each has the weight 1/K"
-        " (Hint 1)",
+        right + weight: "your density integrates to the number of modes: each weighs 1/K",
         right - d * one: "the constant in front of each Gaussian is missing",
-        right + count - d * one: "the weight 1/K and the constant in front of each Gaussian are"
-        " missing",
+        right - scale: "the weight 1/K and the constant in front of each Gaussian are missing",
         right - (d - 1) * one: "your constant is that of a Gaussian on a line; in d dimensions it"
         " is its d-th power (Hint 2)",
-        (2 * core).logsumexp(1) + d * one - count: "the exponent is the squared distance over"
-        " 2·std², you divide by std²",
-        core.amax(1) + d * one - count: "you take the nearest mode alone; where modes overlap all"
-        " of them count (Hint 3)",
-        core.mean(1) + d * one: "you average the modes' logarithms; wanted is the logarithm of the"
-        " average (Hint 3)",
+        right + d * one: "your constant is squared: (2π·std²) has the power -d/2, not -d (Hint 2)",
+        right - 2 * d * one: "the sign of the constant is turned: it *divides* the exponential",
+        right + d / 2 * math.log(std): "2π·std² stands in the constant, not 2π·std (Hint 2)",
+        (2 * core).logsumexp(1) + scale: "the exponent is the squared distance over 2·std², you"
+        " divide by std²",
+        core.amax(1) + scale: "the nearest mode alone; where modes overlap all count (Hint 3)",
+        core.mean(1) + d * one: "you average logarithms: take the log of the average (Hint 3)",
         (core + d * one).sum(1): "you add the modes' log densities, which multiplies the"
         " densities; a mixture adds the densities (Hint 3)",
         right.exp(): "this is the density; return its logarithm",
-        ...: f"in {d} dimensions your log density is off by up to {{off:.3g}} (Hint 1)",
     }
 
 
@@ -110,16 +108,16 @@ def mixture(log_density: Answer) -> None:
     rng = torch.Generator().manual_seed(0)
     for d in (2, 3):
         centers, x = draw(rng, 3, d), draw(rng, 50, d)
-        value = _tensor(log_density(x, centers, 0.8), (50,), "the log density of 50 points")
-        equal(value, *_mixture(x, centers, 0.8), 1e-4)
+        (right, slips), what = _mixture(x, centers, 0.8), f"in {d} dimensions your log density"
+        equal(log_density(x, centers, 0.8), right, what, slips, "Hint 1", 1e-4)
     centers, x = torch.tensor([[0.0, 0.0], [1.0, 0.0]]), torch.tensor([[3.0, 0.0], [0.5, 0.0]])
-    value = _tensor(log_density(x, centers, 0.01), (2,), "the log density of 2 points")
+    value = tensor(log_density(x, centers, 0.01), (2,), "the log density of 2 points")
     slips = {
         when(not value.isfinite().all()): f"far from every mode you return {value[0].item():g}:"
         " exp() has become 0 there. Stay with logarithms: torch.logsumexp (Hint 3)",
         ...: "far from every mode the value is finite and wrong: do not clamp, use logsumexp",
     }
-    equal(value, _mixture(x, centers, 0.01)[0], slips, 1e-3)
+    equal(value, _mixture(x, centers, 0.01)[0], "the log density", slips, within=1e-3)
 
 
 @check("1.4", "right: 0.7 in the test case")
@@ -129,10 +127,6 @@ def copies(copied: Answer) -> None:
     test = torch.tensor([[2.0, 0.0], [6.0, 0.0], [10.0, 0.0], [10.5, 0.0]])
     at = [0.1, 3.9, 4.2, 7.9, 8.1, 0.2, 4.05, 2.1, 9.9, 6.05]  # seven of ten near a training point
     samples = torch.stack([torch.tensor([t, 0.0]) for t in at])
-    share = copied(samples, train, test)
-    need(share is not None, "your function returns nothing: end it with `return` and the share")
-    shape = tuple(getattr(share, "shape", ()))
-    need(not shape, f"return one number, the share; you returned a tensor of shape {shape}")
     one, two = torch.cdist(samples, train), torch.cdist(samples, test)
     slips = {
         0.3: "you count the samples nearer to the *test* set: swap the comparison",
@@ -142,33 +136,27 @@ def copies(copied: Answer) -> None:
         " for each data point; the question is about each sample: minimum over dim=1 (Hint 1)",
         (one.mean(1) < two.mean(1)).double().mean(): "you compare mean distances to each set; take"
         " the distance to the nearest point",
-        ...: "in the test case the share is 0.7; you return {found:.3g} (Hint 1)",
     }
-    equal(float(share), 0.7, slips, 5e-4)
+    equal(copied(samples, train, test), 0.7, "in the test case the share", slips, "Hint 1", 5e-4)
 
 
 @check("1.5")
 def ancestral(choose: Answer) -> str:
     """Ancestral sampling from a table, by the total variation to the table."""
     joint = torch.tensor([[0.2, 0, 0, 0.05], [0, 0.3, 0.05, 0], [0.05, 0, 0.35, 0]])
-    n = 20_000
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(1)
-        pairs = choose(joint.clone(), n)
-        torch.manual_seed(2)
-        other = choose(joint.clone(), n)
-    shape = tuple(pairs.shape) if isinstance(pairs, Tensor) else type(pairs).__name__
-    what = "return a tensor of shape (n, 2), row and column of each draw; got"
-    need(shape == (n, 2), f"{what} {shape}")
-    row, column = pairs.long().T
-    least, most = min(row.min(), column.min()), (row.max(), column.max())
+    n, runs = 20_000, []
+    for seed in (1, 2):
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            runs.append(tensor(choose(joint.clone(), n), (n, 2), "the batch of pairs").long())
+    row, column = runs[0].T
+    low, (last_row, last_column) = runs[0].min(), runs[0].amax(0)
     slips: Slips = {
-        when(least >= 0 and 2 < most[0] <= 3 and most[1] <= 2): "rows and columns are swapped: the"
-        " first number of each pair is the row",
-        when(least < 0 or most[0] > 2 or most[1] > 3): "an index lies outside of the table: rows 0"
-        " to 2, columns 0 to 3",
-        when(torch.equal(pairs.long(), other.long())): "two calls gave the same pairs: both"
-        " choices must be drawn",
+        when(low >= 0 and 2 < last_row <= 3 and last_column <= 2): "rows and columns are swapped:"
+        " the first number of each pair is the row",
+        when(low < 0 or last_row > 2 or last_column > 3): "an index lies outside of the table:"
+        " rows 0 to 2, columns 0 to 3",
+        when(torch.equal(*runs)): "two calls gave the same pairs: both choices must be drawn",
     }
     refuse(slips)
     share = torch.zeros(3, 4).index_put_((row, column), torch.full((n,), 1 / n), accumulate=True)
@@ -176,25 +164,21 @@ def ancestral(choose: Answer) -> str:
     def apart(table: Tensor) -> float:
         return 0.5 * float((share - table).abs().sum())
 
-    rows = joint.sum(1, keepdim=True)
-    likeliest = (rows == rows.max()) * joint / rows.max()
+    rows, off = joint.sum(1, keepdim=True), apart(joint)
     tables = {
         rows * joint.sum(0): "rows and columns are right one by one, and drawn independently: the"
         " column's chances depend on the row that was drawn (Hint 2)",
         one_hot(joint.argmax(1), 4) * rows: "the column is always the most probable one of its"
         " row: draw it (Hint 3)",
-        likeliest: "the row is always the most probable one: draw it",
-        joint / rows / 3: "rows come out equally often; they have the chances joint.sum(1)"
-        " (Hint 1)",
+        (rows == rows.max()) * joint / rows.max(): "the row is always the most probable: draw it",
+        joint / rows / 3: "rows come out equally often; their chances are joint.sum(1) (Hint 1)",
         rows.expand(3, 4) / 4: "columns are drawn without a look at the table",
     }
-    off = apart(joint)
+    alike = all(len(column[row == k].unique()) < 2 for k in range(3))
     slips = {when(apart(table) < 0.02): diagnosis for table, diagnosis in tables.items()} | {
-        when(lambda: not any(column[row == k].float().std() for k in range(3))): "each row always"
-        " brings the same column: draw a column for every sample",
-        ...: f"your pairs are {off:.2f} from the table in total variation; below 0.02 is"
-        " right with this many draws (Hint 1)",
+        when(alike): "each row always brings the same column: draw a column for every sample",
+        when(off >= 0.02): f"your pairs are {off:.2f} from the table in total variation; below"
+        " 0.02 is right with this many draws (Hint 1)",
     }
-    if off >= 0.02:
-        refuse(slips)
+    refuse(slips)
     return f"right: {off:.3f} from the table in total variation, with {n:,} draws"

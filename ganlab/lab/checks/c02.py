@@ -9,8 +9,8 @@ from torch import Tensor
 from torch.nn.functional import softplus
 
 from ganlab.lab.checks import Answer, check
-from ganlab.lab.checks.read import number_or_blank, parts, points, started, tensor
-from ganlab.lab.checks.words import F64, Slips, close, equal, need, refuse, when
+from ganlab.lab.checks.read import F64, number, parts, points, tensor
+from ganlab.lab.checks.words import Slips, close, equal, need, of_batches, when
 
 
 @check("2.1", "right, and it stays right where both densities underflow")
@@ -24,60 +24,47 @@ def best_discriminator(answer: Answer) -> None:
         q / (p + q): "this is p_g/(p_data + p_g), the probability of *fake*: swap the two",
         log_p - log_q: "this is the logit, log p_data - log p_g; D is its sigmoid",
         p / q: "this is the ratio p_data/p_g, which is not a probability: see Hint 2",
-        log_p / (log_p + log_q): "the inputs are logarithms of densities, not densities: see"
-        " Hint 2",
+        log_p / (log_p + log_q): "the inputs are logarithms of densities: see Hint 2",
         torch.sigmoid(p - q): "the sigmoid is of the difference of *logarithms*, not of densities",
         ...: f"at p_data = {p[at]:.2f}, p_g = {q[at]:.2f} your D is {found[at]:.3f}, the best is"
         f" {right[at]:.3f}",
     }
-    equal(found, right, wrong)
+    equal(found, right, "D", wrong)
     far = torch.tensor([-1800.0, -2000.0, -1e5]), torch.tensor([-1801.0, -1900.0, -1e5])
     found = tensor(answer(*far), far[0].shape, "D")
     wrong = {
         ...: "right where the densities are ordinary numbers, but where both underflow it gives"
         f" {[round(v, 3) for v in found.tolist()]}: do not take exp of the inputs, see Hint 3",
     }
-    equal(found, torch.sigmoid(far[0] - far[1]), wrong)
+    equal(found, torch.sigmoid(far[0] - far[1]), "D", wrong)
 
 
 @check("2.2", "right: finite, with its slope, even at logits of ±200")
 def d_loss(answer: Answer) -> None:
     """`answer(real_logits, fake_logits)` is -V, finite, with finite gradients."""
     real, fake = points([0.5, -1.0, 2.0], [-0.3, 1.2, 0.4, -2.0, 0.9])
-    on_real, on_fake = softplus(-real).mean(), softplus(fake).mean()
-    right, joined = on_real + on_fake, torch.cat([softplus(-real), softplus(fake)])
-    weighs = "one mean over both batches joined weighs the classes by their sizes; take a mean"
-    zero = number_or_blank(answer(torch.zeros(3), torch.zeros(5)), "the loss")
+    zero = number(answer(torch.zeros(3), torch.zeros(5)), "the loss")
+    on_real, on_fake = softplus(-real), softplus(fake)
     wrong: Slips = {
-        -right: "the sign is turned: this is V, which D maximises; the loss is -V",
-        right / 2: "half of it: V is a *sum* of two means, not their mean (see Hint 2)",
-        joined.mean(): f"{weighs} over each batch, then add",
-        2 * joined.mean(): f"{weighs} over each batch, then add",
-        joined.sum(): "sums over the batches; expectations become means",
+        **of_batches(on_real, on_fake),
         softplus(real).mean() + softplus(-fake).mean(): "real and fake are exchanged: D wants"
         " large logits on real samples",
-        on_real - on_fake: "the second term has the wrong sign: log(1-D) = -softplus(a), and the"
-        " loss is minus that",
-        +on_real: "the term of the generated samples is missing",
-        +on_fake: "the term of the real samples is missing",
-        fake.mean() - real.mean(): "this is linear in the logits (a Wasserstein critic's loss); V"
-        " has a logarithm",
+        fake.mean() - real.mean(): "linear, as a Wasserstein critic's loss: V has a logarithm",
         ...: f"your loss is {{found:.4f}} where {{right:.4f}} is right, and {zero:.4f} at logits of"
         f" zero, where it must be log 4 = {math.log(4):.4f}: see Hint 1",
     }
-    equal(number_or_blank(answer(real, fake), "the loss"), right, wrong)
+    equal(answer(real, fake), on_real.mean() + on_fake.mean(), "the loss", wrong)
     for a_real, a_fake in ((-200.0, 200.0), (200.0, -200.0)):
         logits = [torch.full((2,), v, requires_grad=True) for v in (a_real, a_fake)]
         loss = answer(*logits)
-        value, wanted = number_or_blank(loss, "the loss"), max(0.0, 2 * a_fake)
+        value, wanted = number(loss, "the loss"), max(0.0, 2 * a_fake)
         where = f"at logits {a_real:g} (real) and {a_fake:g} (fake) it is"
         wrong = {
             when(not math.isfinite(value)): f"{where} {value}: take softplus of the logit, not the"
             " logarithm of its sigmoid",
-            ...: f"{where} {value:.2f}, not {wanted:.2f}: a clamp or a small constant hides the"
-            " slope",
+            ...: f"{where} {value:.2f}, not {wanted:.2f}: a clamp or a constant hides the slope",
         }
-        equal(value, wanted, wrong)
+        equal(value, wanted, "the loss", wrong)
         finite = all(torch.isfinite(g).all() for g in torch.autograd.grad(loss, logits))
         need(finite, "the loss is finite at large logits, but its gradient is not: use softplus")
 
@@ -92,13 +79,16 @@ def js_from_counts(answer: Answer) -> None:
     """`answer(p_counts, q_counts)` is JS in nats between relative frequencies."""
 
     def js(one: list[float], two: list[float]) -> float:
-        return number_or_blank(answer(torch.tensor(one), torch.tensor(two)), "JS")
+        return number(answer(torch.tensor(one), torch.tensor(two)), "JS")
 
     counts = [4.0, 3.0, 2.0, 1.0], [2.0, 2.0, 6.0, 10.0]
     n_p, n_q = points(*counts)
     p, q, total = n_p / n_p.sum(), n_q / n_q.sum(), (n_p + n_q).sum()
     m, right = (p + q) / 2, _js(p, q)
-    kl = (p * (p / q).log()).sum(), (q * (q / p).log()).sum()
+    kl, turned = (
+        ((p * (p / q).log()).sum(), (q * (q / p).log()).sum()),
+        m * (m.square() / p / q).log(),
+    )
     wrong: Slips = {
         right / math.log(2): "this is in bits (logarithm to base 2); nats are asked for",
         2 * right: "twice too large: each KL divergence counts half",
@@ -107,15 +97,12 @@ def js_from_counts(answer: Answer) -> None:
         kl[0]: "this is KL(p||q): compare both with the mixture m, not with each other",
         kl[1]: "this is KL(q||p): compare both with the mixture m, not with each other",
         sum(kl) / 2: "this is the mean of the two KL divergences (Jeffreys'); JS goes through m",
-        (m * (m / p).log() + m * (m / q).log()).sum() / 2: "the KL divergences are turned round:"
-        " the mixture m stands second, KL(p||m)",
+        turned.sum() / 2: "the KL divergences are turned round: m stands second, KL(p||m)",
         -right: "the sign is turned: JS is never negative",
         _js(n_p, n_q): "the counts were not normalised: divide each histogram by its own total",
-        _js(n_p / total, n_q / total): "each histogram is divided by its *own* total, not by the"
-        " common one",
-        ...: "your JS is {found:.4f} where {right:.4f} is right: test the cases of Hint 3",
+        _js(n_p / total, n_q / total): "divide each histogram by its *own* total, not a common one",
     }
-    equal(js(*counts), right, wrong)
+    equal(js(*counts), right, "your JS", wrong, "the cases of Hint 3")
     apart = js([3.0, 1.0, 0.0, 0.0, 0.0], [0.0, 0.0, 0.0, 1.0, 1.0])
     wrong = {
         when(math.isnan(apart)): "NaN where bins are empty: 0·log 0 counts as 0, and a bin may be"
@@ -123,58 +110,54 @@ def js_from_counts(answer: Answer) -> None:
         ...: "histograms without a common bin must give log 2 = {right:.4f}, yours gives"
         " {found:.4f}: what happens to the empty bins?",
     }
-    equal(apart, math.log(2), wrong)
-    whole = {...: "equal frequencies must give 0, whole-number counts too; yours gives {found}"}
-    equal(js([3, 1, 0], [6, 2, 0]), 0, whole, 1e-6)
+    equal(apart, math.log(2), "JS", wrong)
+    equal(js([3, 1, 0], [6, 2, 0]), 0, "with equal frequencies, in whole numbers, JS", within=1e-6)
 
 
 @check("2.4", "right: with beta = 0 it is alpha times the old optimum")
 def smoothed_best_d(answer: Answer) -> None:
     """`answer(p, q, alpha, beta)` is (alpha p + beta q) / (p + q)."""
     p, q = points([0.4, 0.1, 0.9, 0.2], [0.4, 0.5, 0.05, 0.3])
-    alpha, beta = 0.8, 0.15
-    found, plain = tensor(answer(p, q, alpha, 0.0), p.shape, "D"), alpha * p / (p + q)
+    alpha, beta, both = 0.8, 0.15, p + q
+    found, plain = tensor(answer(p, q, alpha, 0.0), p.shape, "D"), alpha * p / both
     wrong: Slips = {
         alpha * p / (alpha * p + q): "this forgets that a real sample with target alpha also"
         " carries (1-alpha)·log(1-D): see Hint 2",
-        p / (p + q): "this is the optimum without smoothing: alpha must enter",
-        (1 - alpha) * p / (p + q): "alpha is the target on real samples, not what is taken off it",
-        alpha * q / (p + q): "p_data and p_g are exchanged",
+        p / both: "this is the optimum without smoothing: alpha must enter",
+        (1 - alpha) * p / both: "alpha is the target on real samples, not what is taken off it",
+        alpha * q / both: "p_data and p_g are exchanged",
         ...: f"at p_data = p_g and alpha = {alpha}, beta = 0 your D is {found[0]:.3f}; the optimum"
         f" is {alpha / 2:.3f}: see Hint 1",
     }
-    equal(found, plain, wrong)
+    equal(found, plain, "D", wrong)
     wrong = {
-        (alpha * p + (1 - beta) * q) / (p + q): "right for beta = 0... but beta is the target"
-        " itself, not its distance from 1: A = alpha·p + beta·q",
+        (alpha * p + (1 - beta) * q) / both: "right for beta = 0... but beta is the target itself,"
+        " not its distance from 1: A = alpha·p + beta·q",
         plain: "right for beta = 0, but beta does not enter: A = alpha·p + beta·q",
         alpha * p / (alpha * p + (1 - beta) * q): "each cross-entropy has two terms; yours keeps"
         " one of each: see Hint 2",
         ...: "right for beta = 0, wrong with both targets soft: A + B = p + q, see Hint 3",
     }
-    found = tensor(answer(p, q, alpha, beta), p.shape, "D")
-    equal(found, (alpha * p + beta * q) / (p + q), wrong)
+    equal(answer(p, q, alpha, beta), (alpha * p + beta * q) / both, "D", wrong)
 
 
 @check("2.5", "right: with p_g = p_data this D says the prior, whatever x")
 def unequal(answer: Answer) -> None:
     """`answer(p, q, prior, dx)` is the best D and the value of V with prior."""
     x = torch.linspace(-6, 6, 601, dtype=F64)
-    dx, prior = (x[1] - x[0]).item(), 0.8
+    dx, prior, names = (x[1] - x[0]).item(), 0.8, ("the best D on the grid", "the value")
     p, q = ((-((x + s) ** 2) / 2).exp() / math.sqrt(2 * math.pi) for s in (1, -1))
-    what = "return two things: the best D on the grid, and the value"
-    result = parts(started(answer(p, q, prior, dx)), 2, what)
+    d, value = parts(answer(p, q, prior, dx), *names)
     a, b = prior * p, (1 - prior) * q
-    best, d = a / (a + b), tensor(result[0], p.shape, "D")
+    best, turned, d = a / (a + b), (1 - prior) * p, tensor(d, p.shape, "D")
     wrong: Slips = {
         p / (p + q): "this D ignores the prior: A = prior·p, B = (1-prior)·q",
-        (1 - prior) * p / ((1 - prior) * p + prior * q): "the prior belongs to the real samples:"
-        " yours weighs them by 1 - prior",
+        turned / (turned + prior * q): "the prior belongs to real samples: you weigh by 1 - prior",
         1 - best: "this is the probability of *fake*",
         a / (p + q): "the denominator needs the weights too: A + B = prior·p + (1-prior)·q",
         ...: f"where p = q your D is {d[len(x) // 2]:.3f}; it must be the prior, {prior}",
     }
-    equal(d, best, wrong)
+    equal(d, best, "D", wrong)
     plain = (p * best.log() + q * (1 - best).log()).sum() * dx
     v = (a * best.log() + b * (1 - best).log()).sum() * dx
     entropy = -prior * math.log(prior) - (1 - prior) * math.log(1 - prior)
@@ -185,19 +168,17 @@ def unequal(answer: Answer) -> None:
         -v: "D is right; the sign of the value is turned",
         v / dx: "D is right; the sum over the grid needs a factor dx to be an integral",
         2 * v: "D is right; the value is twice too large",
-        ...: "D is right; the value is {found:.4f} and should be {right:.4f}: see Hint 3",
     }
-    equal(number_or_blank(result[1], "the value"), v, wrong, 1e-4)
+    equal(value, v, "D is right; the value", wrong, "Hint 3", 1e-4)
     gaps = points([1.0, 0.5, 0.0], [0.0, 0.5, 1.0])
-    value = number_or_blank(answer(*gaps, prior, 1.0)[1], "the value")
-    sound = math.isfinite(value)
+    sound = math.isfinite(number(parts(answer(*gaps, prior, 1.0), *names)[1], "the value"))
     need(sound, "right, except where one density is zero: use torch.xlogy, see Hint 3")
 
 
 @check("2.6", "right: 2 KL(m || p_data), the divergence of the non-saturating loss")
 def ns_divergence(answer: Answer) -> None:
     """`answer(p, q, dx)` is 2 KL(m || p): its gradient in q is -log D*, up to a constant."""
-    x = torch.linspace(-4, 4, 161, dtype=F64)
+    x = torch.linspace(-8, 8, 321, dtype=F64)  # so far out that the mass at the ends is nothing
     dx = (x[1] - x[0]).item()
 
     def density(values: Tensor) -> Tensor:
@@ -206,13 +187,14 @@ def ns_divergence(answer: Answer) -> None:
     p, q = density(-((x + 0.5) ** 2) / 2), density(-((x - 0.8) ** 2) / 1.5)
     leaf = q.clone().requires_grad_()
     value = answer(p, leaf, dx)
-    found = number_or_blank(value, "the divergence")
+    found = number(value, "the divergence")
     graph = isinstance(value, Tensor) and value.requires_grad
     need(graph, "no gradient reaches p_g: compute with torch operations on the input tensors")
 
     def along(other: Tensor) -> Tensor:
-        # Only directions that keep the mass matter: a constant in x is free.
-        return other - (q * other).sum() * dx
+        # Only directions that keep the mass matter: a constant in x is free. And the ends of the
+        # grid count half where the integral is a sum of trapezoids.
+        return (other - (q * other).sum() * dx)[1:-1]
 
     m = (p + q) / 2
     felt = -(p / (p + q)).log()
@@ -231,17 +213,14 @@ def ns_divergence(answer: Answer) -> None:
         -felt: "the right one with its sign turned",
     }
     factor = any(close(gradient * f, right, 1e-4) for f in (dx, 1 / dx))
+    worst = x[1:-1][(gradient - right).abs().argmax()]
     wrong = {along(slope): f"this is {name}" for slope, name in others.items()} | {
         when(factor): "right up to a factor dx: an integral over the grid is a sum times dx, once",
         ...: "its derivative in p_g is not -log D* + constant: the largest difference is at x ="
-        f" {x[int((gradient - right).abs().argmax())]:.2f}. Start from f'(r) = log(1 + r), Hint 1",
+        f" {worst:.2f}. Start from f'(r) = log(1 + r), Hint 1",
     }
-    equal(gradient, right, wrong, 1e-4)
-    at_equal = number_or_blank(answer(p, p.clone(), dx), "the divergence")
-    wrong = {
-        when(abs(at_equal) > 1e-6): "the gradient is right; for p = q the value is"
-        f" {at_equal:.4f}, shift it to 0",
-        ...: "the gradient is right, the value is not: is a term constant only for this p?",
-    }
-    if abs(at_equal) > 1e-6 or not close(found, (2 * m * (m / p).log()).sum() * dx, 1e-4):
-        refuse(wrong)
+    equal(gradient, right, "its derivative", wrong, within=1e-4)
+    at_equal = {...: "the gradient is right; for p = q the value is {found:.4f}, shift it to 0"}
+    equal(answer(p, p.clone(), dx), 0, "the divergence", at_equal, within=1e-4)
+    wrong = {...: "the gradient is right, the value is not: is a term constant only for this p?"}
+    equal(found, (2 * m * (m / p).log()).sum() * dx, "the divergence", wrong, within=1e-4)

@@ -9,23 +9,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import softplus
 
-from ganlab.lab.checks import Answer, Fail, check
-from ganlab.lab.checks.read import draw, number_or_blank, parts, points, started
-from ganlab.lab.checks.words import F64, Slips, close, equal, need, refuse, when
-
-
-def _numbers(value: Any, names: tuple[str, ...]) -> list[float]:
-    """As many numbers as there are names, or a diagnosis."""
-    values = parts(started(value), len(names), f"return {len(names)} values: {', '.join(names)}")
-    return [number_or_blank(v, name) for v, name in zip(values, names, strict=True)]
-
-
-def _compare(found: float, right: Any, slips: Slips, what: str, hint: str) -> None:
-    """The claim that `found` is `right`; each diagnosis begins with what was compared."""
-    named = {slip: f"{what}: {diagnosis}" for slip, diagnosis in slips.items()}
-    general = f"{what}: yours is {{found:.4f}} where {{right:.4f}} is right: see {hint}"
-    equal(found, right, {**named, ...: general}, 1e-6)
-
+from ganlab.lab.checks import Answer, check
+from ganlab.lab.checks.read import draw, either, number, numbers, parts, points
+from ganlab.lab.checks.words import Slips, close, equal, need, of_batches, refuse, when
 
 LOSSES = "D's loss", "G's loss"
 
@@ -34,30 +20,20 @@ LOSSES = "D's loss", "G's loss"
 def hinge(answer: Answer) -> None:
     """`answer(real_logits, fake_logits)` is (D's hinge loss, G's)."""
     real, fake = points([0.4, 2.9, -0.6, 3.5], [-1.8, 0.3, -0.2, 2.1, -0.9])
-    d, g = _numbers(answer(real.clone(), fake.clone()), LOSSES)
+    d, g = numbers(answer(real.clone(), fake.clone()), *LOSSES)
     on_real, on_fake, relu = torch.relu(1 - real), torch.relu(1 + fake), torch.relu
     right, right_g = on_real.mean() + on_fake.mean(), -fake.mean()
-    exchanged = close((d, g), (right_g, right), 1e-6)
-    need(not exchanged, "the two losses are exchanged: D's first")
+    need(not close((d, g), (right_g, right)), "the two losses are exchanged: D's first")
     slips: Slips = {
-        right / 2: "half of it: the loss is a *sum* of two means",
-        on_real.sum() + on_fake.sum(): "sums over the batches; expectations become means",
-        torch.cat([on_real, on_fake]).mean(): "one mean over both batches joined weighs them by"
-        " their lengths",
-        -right: "the sign is turned: `min` became `max`, or the paper's maximised form was kept",
+        **of_batches(on_real, on_fake),
         relu(1 + real).mean() + relu(1 - fake).mean(): "real and fake are exchanged: D wants large"
         " logits on real samples",
-        2 - real.mean() + fake.mean(): "without the maximum with 0 this is the Wasserstein"
-        " critic's loss, plus 2",
-        fake.mean() - real.mean(): "without margin and maximum this is the Wasserstein critic's"
-        " loss",
+        2 - real.mean() + fake.mean(): "without relu this is the Wasserstein critic's loss, plus 2",
+        fake.mean() - real.mean(): "without margin and maximum it is the Wasserstein critic's loss",
         relu(-real).mean() + relu(fake).mean(): "the margin of 1 is missing",
-        relu(1 - real.mean()) + relu(1 + fake.mean()): "the maximum is taken of the mean; it"
-        " belongs to each sample",
-        on_real.mean(): "the term of the generated samples is missing",
-        on_fake.mean(): "the term of the real samples is missing",
+        relu(1 - real.mean()) + relu(1 + fake.mean()): "the maximum belongs to each sample",
     }
-    _compare(d, right, slips, "D's loss", "Hint 1")
+    equal(d, right, "D's loss", slips, "Hint 1", named=True)
     slips = {
         relu(1 - fake).mean(): "the margin is D's alone; with it G stops learning from samples"
         " that D takes for real",
@@ -67,28 +43,26 @@ def hinge(answer: Answer) -> None:
         -on_fake.mean(): "this is -D's own term; its slope is 0 where D has the sample right, so a"
         " young G would learn nothing",
     }
-    _compare(g, right_g, slips, "G's loss", "Hint 2")
+    equal(g, right_g, "G's loss", slips, "Hint 2", named=True)
 
 
 @check("7.2", "right, and finite at ±10⁴")
 def pairs(answer: Answer) -> None:
     """`answer(real_logits, fake_logits)` is the relativistic paired (D's loss, G's)."""
     real, fake = points([0.4, 1.7, -0.6, 0.9], [-1.8, 0.3, -0.2, 2.1])
-    found = _numbers(answer(real.clone(), fake.clone()), LOSSES)
+    found = numbers(answer(real.clone(), fake.clone()), *LOSSES)
     ahead, every = real - fake, real[:, None] - fake[None]
     right = softplus(-ahead).mean(), softplus(ahead).mean()
-    exchanged = "the two are exchanged, or all signs are turned: D's loss falls as real logits rise"
-    need(not close(found, right[::-1], 1e-6), exchanged + " above generated ones")
+    need(not close(found, right[::-1]), "the two are exchanged, or all signs are turned: D's loss"
+         " falls as real logits rise above generated ones")  # fmt: skip
     for name, value, wanted, other, s in zip(LOSSES, found, right, right[::-1], (-1, 1)):
         average = softplus(s * (real - fake.mean())) + softplus(-s * (fake - real.mean()))
+        partner = "compare each real logit with its partner"
         slips: Slips = {
             +other: "the sign of the difference is turned",
-            softplus(s * ahead.mean()): "the mean is taken before softplus: that compares two"
-            " batches, not pairs",
-            average.mean(): "this is the relativistic *average*: compare each real logit with its"
-            " partner",
-            average.mean() / 2: "this is half the relativistic average: compare each real logit"
-            " with its partner",
+            softplus(s * ahead.mean()): "the mean comes before softplus: batches, not pairs",
+            average.mean(): f"this is the relativistic *average*: {partner}",
+            average.mean() / 2: f"this is half the relativistic average: {partner}",
             softplus(s * real).mean() + softplus(-s * fake).mean(): "each sample is judged alone"
             " (the ordinary cross-entropy): subtract the logits first",
             softplus(s * every).mean(): "every real logit is compared with every generated one;"
@@ -96,25 +70,19 @@ def pairs(answer: Answer) -> None:
             s * ahead.mean(): "linear in the difference: the softplus is missing",
             softplus(s * ahead).sum(): "a sum; take the mean",
             -wanted: "the sign in front is turned: a loss, not a log-likelihood",
-            -other: "this is the opponent's loss with the sign turned; the relativistic game is"
-            " not zero-sum",
-            softplus(-fake).mean(): "the non-saturating G sees generated logits only; here the"
-            " real ones count too",
+            -other: "this is the opponent's with the sign turned; the game is not zero-sum",
+            softplus(-fake).mean(): "non-saturating, generated logits only: real ones count too",
         }
-        _compare(value, wanted, slips, name, "Hint 2")
+        equal(value, wanted, name, slips, "Hint 2", named=True)
     for size in (1e4, -1e4):
         logits = [torch.full((2,), v, requires_grad=True) for v in (size, -size)]
-        for name, loss in zip(LOSSES, answer(*logits), strict=True):
+        for name, loss in zip(LOSSES, parts(answer(*logits), *LOSSES), strict=True):
             grads = torch.autograd.grad(loss, logits, retain_graph=True, materialize_grads=True)
             finite = all(bool(v.isfinite().all()) for v in (loss, *grads))
-            slips = {
-                when(not finite): f"{name} or its gradient is not finite at logits of ±10⁴: use"
-                " softplus, not the logarithm of a sigmoid",
-                when(not close(loss, 0, 1e-6) and not close(loss, 2e4, 1e-6)): f"{name} is"
-                f" {loss.item():.4g} at logits of ±10⁴, neither 0 nor 2·10⁴: a clamp or a small"
-                " constant hides the slope",
-            }
-            refuse(slips)
+            need(finite, f"{name} or its gradient is not finite at logits of ±10⁴: use softplus,"
+                 " not the logarithm of a sigmoid")  # fmt: skip
+            need(close(loss, 0) or close(loss, 2e4), f"{name} is {loss.item():.4g} at logits of"
+                 " ±10⁴, neither 0 nor 2·10⁴: a clamp or a constant hides the slope")  # fmt: skip
 
 
 class _Probe(nn.Module):
@@ -127,76 +95,68 @@ class _Probe(nn.Module):
             self.layers = nn.Sequential(
                 nn.Conv2d(2, 4, 3), nn.Tanh(), nn.Flatten(), nn.Linear(4 * 3 * 2, 1)
             )
-        self.double()
 
     def forward(self, x: Tensor) -> Tensor:
         return self.layers(x).flatten()
 
 
 @check("7.3", "right for pictures and points, and the weights learn from it")
-def r1(answer: Answer) -> None:
+@either
+def r1(answer: Answer, dtype: torch.dtype) -> None:
     """`answer(network, real, gamma)` is gamma/2 E|grad|², per sample, differentiable."""
-    network, gamma, real = _Probe(), 3.0, draw(7, 3, 2, 5, 4)
+    network, gamma, real = _Probe().to(dtype), 3.0, draw(7, 3, 2, 5, 4, dtype=dtype)
     x, given, n = real.clone().requires_grad_(), real.clone(), len(real)
     g = torch.autograd.grad(network(x).sum(), x, create_graph=True)[0]
     norm, per_pixel = g.flatten(1).norm(dim=1), g.norm(dim=1)
     squares = norm.square()
     right, half = gamma / 2 * squares.mean(), gamma / 2
-    found = started(answer(network, given, gamma))
+    found = answer(network, given, gamma)
     slips: Slips = {
         2 * right: "the ½ is missing: R1 is γ/2 times the mean square",
         squares.mean() / 2: "γ is missing",
         squares.mean(): "γ and ½ are missing",
         half * norm.mean(): "the norm is not squared",
-        half * per_pixel.square().mean(): "the norm is over channels at each pixel (dim=1):"
-        " flatten each sample first",
-        half * per_pixel.mean(): "the norm is over dim=1, and not squared: flatten each sample"
-        " first",
-        half * g.square().mean(): "a mean over pixels in place of the sum: the norm is over *all*"
-        " of a sample's dimensions, summed",
+        half * per_pixel.square().mean(): "the norm is over channels alone (dim=1): flatten first",
+        half * per_pixel.mean(): "the norm is over dim=1, and not squared: flatten first",
+        half * g.square().mean(): "a mean over pixels in place of the sum over *all* dimensions",
         half * squares.sum(): "a sum over the batch in place of the mean",
-        right / n**2: "the gradient is of the *mean* logit, so each row is B times too small:"
-        " differentiate the sum",
-        half * squares.sum() / n**2: "one norm of the whole batch's gradient: one per sample is"
-        " needed",
+        right / n**2: "of the *mean* logit, B times too small: differentiate the sum",
+        half * squares.sum() / n**2: "one norm of the whole batch's gradient: one per sample",
         gamma * (norm - 1).square().mean(): "the target slope is 0, not 1 (WGAN-GP's)",
         half * (norm - 1).square().mean(): "the target slope is 0, not 1",
         -right: "the sign is turned: D *minimises* loss plus penalty",
         half * norm.mean().square(): "the norm of the sum, not the mean of the squares",
     }
-    _compare(number_or_blank(found, "the penalty"), right, slips, "the penalty", "Hint 3")
-    given_clean = not given.requires_grad
-    need(given_clean, "right, but `real` itself now requires grad: work on a detached clone")
-    if not isinstance(found, Tensor) or not found.requires_grad:
-        raise Fail("the number is right, but no gradient reaches the weights: create_graph=True,"
-                   " and return a tensor")  # fmt: skip
+    equal(found, right, "the penalty", slips, "Hint 3", named=True)
+    clean = not given.requires_grad
+    need(clean, "right, but `real` itself now requires grad: work on a detached clone")
+    graph = isinstance(found, Tensor) and found.requires_grad
+    need(graph, "right, but no gradient reaches the weights: create_graph=True, return a tensor")
     weights = list(network.parameters())[:-1]  # the last bias has no gradient
     mine = torch.autograd.grad(found, weights, materialize_grads=True)
     theirs = torch.autograd.grad(right, weights)
-    if not all(map(torch.allclose, mine, theirs)):
-        raise Fail("the number is right, but its gradient in the weights is not: create_graph=True"
-                   " keeps the graph, and nothing on the way may be detached")  # fmt: skip
-    line = nn.Linear(6, 1).double()
-    value = answer(nn.Sequential(line, nn.Flatten(0)), torch.ones(5, 6, dtype=F64), 2.0)
-    slips = {
-        ...: "right for pictures, but for points (B, d) and a linear network {found:.4f} where"
-        " |w|² = {right:.4f}: flatten(1), then sum over dim 1",
-    }
-    equal(number_or_blank(value, "the penalty"), line.weight.detach().square().sum(), slips, 1e-6)
+    whole = all(close(a, b, 1e-4) for a, b in zip(mine, theirs, strict=True))
+    need(whole, "the number is right, but its gradient in the weights is not: create_graph=True"
+         " keeps the graph, and nothing on the way may be detached")  # fmt: skip
+    line = nn.Linear(6, 1, dtype=dtype)
+    value = answer(nn.Sequential(line, nn.Flatten(0)), torch.ones(5, 6, dtype=dtype), 2.0)
+    what = "right for pictures, but for points (B, d) and a linear network the penalty"
+    equal(value, line.weight.square().sum(), what, hint="Hint 3, it is |w|²")
 
 
 @check("7.4", "right for both shapes of matrix and for a convolution")
-def largest(answer: Answer) -> None:
+@either
+def largest(answer: Answer, dtype: torch.dtype) -> None:
     """`answer(weight, iterations)` is the largest singular value by power iteration."""
-    rng = torch.Generator().manual_seed(74)
-    for shape in ((6, 9), (9, 6), (5, 3, 4, 4)):
-        weight = 3 * draw(rng, *shape)
+    for seed, shape in enumerate(((6, 9), (9, 6), (5, 3, 4, 4)), 74):
+        weight = 3 * draw(seed, *shape, dtype=dtype)
         kept, matrix = weight.clone(), weight.flatten(1)
-        found = number_or_blank(answer(weight, 400), "the singular value")
+        found = number(answer(weight, 400), "the singular value")
         need(torch.equal(weight, kept), "the weight itself was changed: work on a copy")
         right = torch.linalg.matrix_norm(matrix, 2)
-        where = f"for a weight of shape {tuple(shape)}"
         slips: dict[Any, str] = {
+            when(not math.isfinite(found)): f"{found}: normalise u and v after each product, or"
+            " they grow without bound",
             right**2: "this is σ², an eigenvalue of WᵀW: take the length of Wv with |v| = 1",
             matrix.norm(): "this is the Frobenius norm, the root of the sum of all squares",
             weight.abs().max(): "this is the largest entry",
@@ -206,20 +166,15 @@ def largest(answer: Answer) -> None:
         for axis in range(1, len(shape) if len(shape) == 4 else 1):
             turned = torch.linalg.matrix_norm(weight.movedim(axis, 0).flatten(1), 2)
             slips[turned] = "the matrix must have one row per *output* channel: weight.flatten(1)"
-        if not math.isfinite(found):
-            raise Fail(f"{where}: {found}: normalise u and v after each product, or they grow"
-                       " without bound")  # fmt: skip
-        if not close(found, right):
-            _compare(found, right, slips, where, "Hint 2")
-    weight = torch.diag(torch.tensor([2.0, 1.9, 1.8, 1.7, 1.6, 1.5], dtype=F64))
-    few, many = ([number_or_blank(answer(weight, k), "it") for _ in range(5)] for k in (1, 60))
+        what = f"for a weight of shape {tuple(shape)} your σ"
+        equal(found, right, what, slips, "Hint 2", named=True)
+    weight = torch.diag(torch.tensor([2.0, 1.9, 1.8, 1.7, 1.6, 1.5], dtype=dtype))
+    few, many = ([number(answer(weight, k), "it") for _ in range(5)] for k in (1, 60))
     slips = {
-        when(max(few) > 2 + 1e-9): f"after one iteration it is {max(few):.4f}, above the true 2:"
+        when(max(few) > 2 + 1e-5): f"after one iteration it is {max(few):.4f}, above the true 2:"
         " |Wv| with |v| = 1 is never too large; is v normalised at the end?",
-        when(close(few, [2.0] * 5, 1e-9)): "exact after one iteration: no decomposition, please;"
-        " iterate",
-        when(sum(many) < sum(few)): "more iterations make it worse: is every iteration started"
-        " from the last v?",
+        when(close(few, [2.0] * 5)): "exact after one iteration: no decomposition, please; iterate",
+        when(sum(many) < sum(few)): "more iterations make it worse: go on from the last v",
     }
     refuse(slips)
 
@@ -229,20 +184,20 @@ def gammas(answer: Answer) -> None:
     """`answer(gamma)` are the weights in [0, 1], in [0, 255], lazily, and as lambda."""
     names = ("γ in [0, 1]", "γ in [0, 255]", "γ every 16th step", "λ in [0, 1]")
     gamma = 3.0
-    found = _numbers(answer(gamma), names)
-    units: tuple[tuple[float, Slips], ...] = (0.5, {}), (127.5, {
+    found = numbers(answer(gamma), *names)
+    bytes_alone: Slips = {
         gamma * 255**2: "the old range has length 2, not 1: c = 255/2",
         gamma * 255: "c is 255/2, and it is squared",
-    })  # fmt: skip
-    for value, what, (c, more) in zip(found, names, units):
+    }
+    for value, what, c, more in zip(found, names, (0.5, 127.5), ({}, bytes_alone)):
         slips: Slips = {
-            gamma / c**2: "the wrong way: a smaller range makes gradients *larger*, so γ must"
-            " shrink with it",
+            gamma / c**2: "the wrong way: in a smaller range gradients are *larger*, γ shrinks",
             gamma * c: "the gradient enters squared: c², not c",
             gamma / c: "the gradient enters squared, and the other way round",
             gamma: "unchanged? gradients are per unit of pixel",
+            **more,
         }
-        _compare(value, gamma * c**2, {**slips, **more}, what, "Hint 2")
+        equal(value, gamma * c**2, what, slips, "Hint 2", named=True)
     slips = {
         gamma / 16: "divided: one step in sixteen must do the work of sixteen",
         gamma: "unchanged, the penalty would be sixteen times weaker on average",
@@ -250,17 +205,16 @@ def gammas(answer: Answer) -> None:
         256 * gamma: "16, not 16²: the penalty is linear in γ",
         4 * gamma: "4 = √16? the penalty is linear in γ",
     }
-    _compare(found[2], 16 * gamma, slips, names[2], "section 5, lazy regularisation")
+    equal(found[2], 16 * gamma, names[2], slips, "section 5, lazy regularisation", named=True)
     slips = {
         gamma / 4: "the ½ of R1 must go into λ",
         gamma / 2: "that is for pixels in [-1, 1]",
         gamma * 2: "λ is *half* of γ, not twice",
         gamma * 4: "the wrong way: see the first answer",
     }
-    _compare(found[3], gamma / 8, slips, names[3], "the table of section 5")
+    equal(found[3], gamma / 8, names[3], slips, "the table of section 5", named=True)
     slips = {...: "right for γ = 3 only: the answers must be proportional to γ"}
-    again = [number_or_blank(v, n) for v, n in zip(answer(6.0), names, strict=True)]
-    equal(again, [2 * v for v in found], slips, 1e-6)
+    equal(numbers(answer(6.0), *names), [2 * v for v in found], "the answer", slips)
 
 
 def _pull(s: float, z: Tensor, labels: tuple[float, float, float], frozen: bool = True) -> Tensor:
@@ -278,20 +232,16 @@ def pull(answer: Answer) -> None:
     z = draw(76, 500)
     for s, labels in ((0.7, (-1.0, 1.0, 0.0)), (1.3, (0.0, 1.0, 1.0)), (0.6, (-0.5, 2.0, 0.3))):
         (alpha, b, c), right = labels, _pull(s, z, labels)
-        found = number_or_blank(answer(s, z.clone(), *labels), "the gradient")
         slips: Slips = {
+            0.0: "zero: the samples must be scale·z with a scale that requires grad",
             _pull(s, z, labels, frozen=False): "the discriminator is not frozen: the gradient also"
             " flows through the s in its density q (Hint 2)",
             2 * right: "the ½ of the loss is missing",
             right * len(z): "a sum over the batch; take the mean",
             -right: "the sign is turned: return the gradient, not the step",
-            _pull(s, z, (b, alpha, c)): "labels exchanged, or the density ratio turned round: b"
-            " belongs to p",
-            _pull(s, z, (alpha, b, b)): "the goal is taken as the label of real samples: c is an"
-            " argument",
+            _pull(s, z, (b, alpha, c)): "labels, or the density ratio, turned round: b goes with p",
+            _pull(s, z, (alpha, b, b)): "the goal is the label of real samples: c is an argument",
             _pull(s, z, (alpha, b, 0.0)): "the goal c does not enter",
         }
-        case = f"s = {s}, labels {alpha:g}, {b:g}, {c:g}"
-        zero = f"{case}: zero: the samples must be scale·z with a scale that requires grad"
-        need(not abs(found) < 1e-12, zero)
-        _compare(found, right, slips, case, "Hint 3")
+        what = f"the gradient at s = {s}, labels {alpha:g}, {b:g}, {c:g}"
+        equal(answer(s, z.clone(), *labels), right, what, slips, "Hint 3", named=True)

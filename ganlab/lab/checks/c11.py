@@ -8,16 +8,17 @@ import torch
 from torch import Tensor
 
 from ganlab.lab.checks import Answer, check
-from ganlab.lab.checks.read import draw, finite_number, tensor
-from ganlab.lab.checks.words import F64, Slips, close, equal, need, refuse, when
+from ganlab.lab.checks.read import F64, draw, either, number, tensor
+from ganlab.lab.checks.words import Slips, close, equal, need, refuse, when
 
 
 @check("11.1", "right, layer by layer")
-def truncation(answer: Answer) -> None:
+@either
+def truncation(answer: Answer, dtype: torch.dtype) -> None:
     """`answer(ws, average, psi, cutoff)`: the first `cutoff` styles nearer to the average."""
-    ws, mean, psi, cutoff = draw(1, 3, 6, 4), draw(2, 4), 0.7, 4
-    untouched = ws.clone()
-    found = tensor(answer(ws, mean.clone(), psi, cutoff), ws.shape, "the styles")
+    ws, mean, psi, cutoff = draw(1, 3, 6, 4, dtype=dtype), draw(2, 4, dtype=dtype), 0.7, 4
+    what, untouched = "the batch of styles", ws.clone()
+    found = tensor(answer(ws, mean.clone(), psi, cutoff), ws.shape, what)
     need(torch.equal(ws, untouched), "your function changes `ws` itself: return new styles")
     near, layer = mean + psi * (ws - mean), torch.arange(6)[:, None]
 
@@ -28,24 +29,20 @@ def truncation(answer: Answer) -> None:
         first(ws + psi * (mean - ws)): "psi is the share of the *deviation* that stays: 1 must"
         " leave every style as it is",
         near: "every layer is truncated: only the first `cutoff` ones should be",
-        torch.where(layer < cutoff, ws, near): "the coarse layers come first: you truncated those"
-        " from `cutoff` on",
-        first(psi * (ws - mean)): "the average is not added back: at psi = 0 all styles must be"
-        " the average",
+        torch.where(layer < cutoff, ws, near): "coarse layers come first: not from `cutoff` on",
+        first(psi * (ws - mean)): "the average is not added back: at psi = 0 it is all there is",
         first(psi * ws): "the styles shrink towards 0, not towards the average",
         first(near, cutoff + 1): "one layer too many: layers 0 to cutoff - 1",
         first(torch.lerp(ws.mean(0, keepdim=True), ws, psi)): "the average of *this batch* is"
         " used, which moves with every batch: take the one that is given",
         first(mean + psi**0.5 * (ws - mean)): "scaled as if psi were a variance: no root",
-        ...: "some style is off by {off:.4g}",
     }
-    equal(found, first(near), slips, 1e-6)
-    slips = {
-        ws: "cutoff=None means all layers, you left them as they were",
-        ...: "with cutoff=None and psi = 0 some style is off by {off:.4g}",
-    }
-    whole = tensor(answer(ws.clone(), mean, 0.0, None), ws.shape, "the styles without a cutoff")
-    equal(whole, mean.expand_as(ws), slips, 1e-6)
+    equal(found, first(near), what, slips)
+    slips = {ws: "cutoff=None means all layers, you left them as they were"}
+    every = answer(ws.clone(), mean, 0.0, None)
+    equal(every, mean.expand_as(ws), "with cutoff=None and psi = 0 the batch of styles", slips)
+    slips = {near: "cutoff = 0 means no layer: `if cutoff:` takes 0 for None, ask `is None`"}
+    equal(answer(ws.clone(), mean, psi, 0), ws, "with cutoff = 0 the batch of styles", slips)
 
 
 @check("11.2", "right: the others do not move, to first order")
@@ -53,7 +50,6 @@ def conditioned(answer: Answer) -> None:
     """`answer(direction, others)`: unit vector, the part at right angles to all `others`."""
     v, others = draw(3, 6), draw(4, 3, 6)
     others[1] = others[0] + 0.3 * others[1]  # far from orthogonal
-    found = tensor(answer(v.clone(), others.clone()), v.shape, "the direction")
     basis = torch.linalg.qr(others.T).Q
     inside = basis @ (basis.T @ v)
 
@@ -66,23 +62,20 @@ def conditioned(answer: Answer) -> None:
     once, in_turn = v + sum(without(v, other) - v for other in others), v
     for other in others:
         in_turn = without(in_turn, other)
+    skew = "as they are not at right angles to one another: make them orthogonal first (QR)"
     slips: Slips = {
         v - inside: "right, but not of length 1: strengths would mean something else",
-        unit(inside): "that is the part that *lies* in the span of the others: take it away"
-        " instead",
-        unit(once): "the others are not at right angles to one another, so their parts overlap and"
-        " are taken away twice: make them orthogonal first (QR)",
-        unit(in_turn): "one after the other: each step brings back some of an earlier direction,"
-        " as they are not at right angles to one another: make them orthogonal first (QR)",
+        unit(inside): "that is the part that *lies* in the span of the others: take it away",
+        unit(once): f"the others' parts overlap and are taken away twice, {skew}",
+        unit(in_turn): f"one after the other: each step brings back some of an earlier one, {skew}",
         unit(v - others.T @ (others @ v)): "the others have no length 1: divide by it, or use QR",
         unit(without(v, others[0])): "only the first of the others is taken out",
-        unit(without(v, others.mean(0))): "the mean of the others is taken out: each of them must"
-        " be",
+        unit(without(v, others.mean(0))): "the mean of the others is taken out: take out each",
         v: "the direction is unchanged",
         unit(v): "the direction only has length 1 now: the others are still in it",
-        ...: "your direction is off by {off:.4g}",
+        unit(inside - v): "right, but turned round: it must point to the side of `direction`",
     }
-    equal(found, unit(v - inside), slips, 1e-6)
+    equal(answer(v.clone(), others.clone()), unit(v - inside), "your direction", slips)
 
 
 @check("11.3", "right: of all unit vectors, these move the styles most")
@@ -90,9 +83,8 @@ def factorised(answer: Answer) -> None:
     """`answer(weights, k)`: the k unit directions of w that the style layers amplify most."""
     weights, k = [draw(5, 7, 4), 2 * draw(6, 5, 4), draw(7, 9, 4)], 2
     reply = answer([a.clone() for a in weights], k)
-    shape = torch.as_tensor(reply).shape
-    need(shape != (4, k), "one direction a *row*: transpose")
-    found = tensor(reply, (k, 4), "the directions")
+    need(getattr(reply, "shape", None) != (4, k), "one direction a *row*: transpose")
+    found = tensor(reply, (k, 4), "the set of directions")
     stacked, scaled = torch.cat(weights), torch.cat([a / a.norm() for a in weights])
     mean, vectors = stacked - stacked.mean(0), torch.linalg.eigh(stacked.T @ stacked).eigenvectors
 
@@ -110,15 +102,14 @@ def factorised(answer: Answer) -> None:
         same(vectors.T[:k]): "those move the styles *least*: `eigh` sorts from small to large",
         same(right.flip(0)): "right ones, from weak to strong: the strongest first",
         same(vectors.flip(0)[:k]): "the eigenvectors are the *columns* that `eigh` returns",
-        same(top(mean)): "that is the PCA of the weights' rows: nothing is centred here, A maps w"
-        " itself",
+        same(top(mean)): "that is the PCA of the weights' rows: nothing is centred here",
         same(top(weights[0])): "the first layer alone: stack all of them",
         same(top(scaled)): "each layer is brought to one size first: a strong layer may count more",
         ...: f"|A n|² of your directions adds up to {gain:.2f}, {best:.2f} is possible",
     }
     if not same(right):
         refuse(slips)
-    long = close(found.norm(dim=1), torch.ones(k), 1e-6)
+    long = close(found.norm(dim=1), torch.ones(k))
     need(long, "right directions, but each must have length 1")
 
 
@@ -129,7 +120,7 @@ def shared(answer: Answer) -> str:
     one, two = (5 + 3 * (math.sqrt(0.3) * common + math.sqrt(0.7) * x) for x in (a, b))
 
     def share(x: Tensor, y: Tensor) -> float:
-        return finite_number(answer(x.clone(), y.clone()), "the share")
+        return number(answer(x.clone(), y.clone()), "the share")
 
     right, raw = torch.corrcoef(torch.stack([one, two]))[0, 1], (one * two).mean()
     found, gap = share(one, two), one - two
@@ -139,38 +130,34 @@ def shared(answer: Answer) -> str:
         1 - right: "that is the share of the *rest*: 1 minus yours",
         torch.cov(torch.stack([one, two]))[0, 1]: "the product is not divided by the variance",
         raw: "the means are not taken away: the product of two columns far from 0 is large anyway",
-        raw / one.square().mean(): "the means are not taken away, in the product or in the"
-        " variance",
-        gap.var() / one.var(): "the difference's variance is (1 - share) twice: halve it, and take"
-        " it from 1",
-        gap.square().mean() / one.var() / 2: "that is the mean squared difference over the"
-        " variance, halved: 1 minus it",
+        raw / one.square().mean(): "the means are not taken off, in the product or in the variance",
+        gap.var() / one.var(): "the difference varies by 2 (1 - share): halve it, take it from 1",
+        gap.square().mean() / one.var() / 2: "the halved mean squared difference: 1 minus it",
     }
     slips: Slips = {when(abs(found - value) < 0.004): text for value, text in known.items()} | {
         ...: f"your share is {found:.3f}; 0.3 of the variance is common here",
     }
-    if abs(found - right) >= 0.005:
+    if not abs(found - right) < 0.005:
         refuse(slips)
     # Of unequal columns: what is the share of a factor that never follows?
     apart = share(a, b)
-    alone = f"of two columns with nothing in common your share is {apart:.3f}, not 0"
-    need(abs(apart) <= 0.05, alone)
+    need(abs(apart) <= 0.05, f"of columns with nothing in common your share is {apart:.3f}, not 0")
     below = share(a, -a)
     need(below <= -0.9, "right, until it is negative: an estimate of 0 must be allowed to be")
     return f"right: {right:.0%} of the variance here"
 
 
-def _information(codes: Tensor, factors: Tensor) -> tuple[Tensor, Tensor]:
-    """(D, K) mutual information in nats of two tables of class numbers; (K,) entropies."""
+def _information(codes: Tensor, factors: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """(D, K) mutual information in nats of two tables of class numbers; both entropies."""
 
     def entropy(*columns: Tensor) -> float:
         counts = torch.unique(torch.stack(columns, 1), dim=0, return_counts=True)[1]
         p = counts.double() / len(codes)
         return float(-(p * p.log()).sum())
 
-    own = torch.tensor([entropy(f) for f in factors.T], dtype=F64)
+    left, own = (torch.tensor([entropy(c) for c in t.T], dtype=F64) for t in (codes, factors))
     both = torch.tensor([[entropy(c, f) for f in factors.T] for c in codes.T], dtype=F64)
-    return torch.tensor([[entropy(c)] for c in codes.T], dtype=F64) + own - both, own
+    return left[:, None] + own - both, left, own
 
 
 @check("11.5", "right: one code a factor, and only one")
@@ -183,30 +170,41 @@ def gap(answer: Answer) -> None:
     codes = torch.where(keep, factors, guess)
     half = torch.where(torch.rand(n, generator=rng) < 0.5, factors[:, 1], guess[:, 2])
     codes = torch.cat([codes[:, [2, 0, 1]], half[:, None]], 1)
-    found = finite_number(answer(codes.clone(), factors.clone()), "the gap")
-    table, own = _information(codes, factors)
+    table, left, own = _information(codes, factors)
+    joint, leader = left[:, None] + own - table, table.argmax(0)
     best, other = table.sort(0, descending=True).values, table.sort(1, descending=True).values
-    lead = best[0] - best[1]
+    cosine = torch.corrcoef(torch.cat([codes, factors], 1).T.double())[:4, 4:].abs().sort(0).values
+    lead, whole, low = best[0] - best[1], joint.sort(0).values, best[-2] - best[-1]
     right = (lead / own).mean()
     slips: Slips = {
         lead.mean(): "not divided by the entropies: a factor with many values would count more",
         (lead / own).sum(): "added over the factors, not averaged",
+        (lead / own).max(): "the largest gap of all factors: take the mean",
         (other[:, 0] - other[:, 1]).mean(): "that is the gap between the *factors* of each code:"
         " compare the codes of each factor",
-        (best[0] / own).mean(): "only the best code of each factor: the second best must be taken"
-        " away",
+        (best[0] / own).mean(): "only the best code of each factor: the second best must go off it",
+        (best[1] / own).mean(): "only the second best code of each factor: take it from the best",
         ((best[0] - best[-1]) / own).mean(): "the best minus the *worst*: the second best, please",
+        (low / own).mean(): "the gap of the two codes that know least: sort downwards",
+        -(low / own).mean(): "sorted upwards: these are the two codes that know least",
+        -right: "the second best minus the best: the gap is never negative",
         ((best[0] - table.mean(0)) / own).mean(): "the best minus the mean of all",
         lead.sum() / own.sum(): "the sum of the gaps over the sum of the entropies: normalise each"
         " factor by itself",
         right / math.log(2): "one logarithm is in bits, the other in nats",
         right * math.log(2): "one logarithm is in nats, the other in bits",
         (lead / best[0]).mean(): "the gap is divided by the best information, not by the entropy",
+        (lead / left[leader]).mean(): "divided by the *code's* entropy: the factor's is meant",
+        (lead / joint.gather(0, leader[None])[0]).mean(): "divided by the joint entropy of code and"
+        " factor: the factor's alone is meant",
         (lead / torch.tensor(kinds).log()).mean(): "divided by the logarithm of the number of"
         " values: right for balanced factors only",
-        ...: "your gap is {found:.4f}, right is {right:.4f}",
+        ((whole[-1] - whole[-2]) / own).mean(): "that is of the joint entropy H(c, v): the"
+        " information is H(c) + H(v) - H(c, v)",
+        ((whole[1] - whole[0]) / own).mean(): "the joint entropies alone are compared: the"
+        " information also has H(c), which differs between codes",
+        (cosine[-1] - cosine[-2]).mean(): "the gap of *correlations*: classes have no order",
     }
-    equal(found, right, slips, 1e-6)
-    twice = finite_number(answer(torch.cat([codes, codes], 1), factors), "the gap")
-    alike = abs(twice) <= 1e-9
-    need(alike, "with every code there twice the gap is 0: the second best is as good")
+    equal(answer(codes.clone(), factors.clone()), right, "your gap", slips, "Hint 2")
+    twice = {...: "with every code there twice the gap is 0: the second best is as good"}
+    equal(answer(torch.cat([codes, codes], 1), factors), 0, "the gap", twice)

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
+import functools
+from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
-from ganlab.lab.checks import Fail
-from ganlab.lab.checks.words import F64, need
+from ganlab.lab.checks import Answer, Fail
+
+F64 = torch.float64
 
 
 def points(*rows: Sequence[Any]) -> list[Tensor]:
@@ -18,65 +20,76 @@ def points(*rows: Sequence[Any]) -> list[Tensor]:
     return [torch.tensor(row, dtype=F64) for row in rows]
 
 
-def draw(seed: int | torch.Generator, *shape: int) -> Tensor:
-    """Normal float64 numbers, apart from the global random state."""
+def draw(seed: int | torch.Generator, *shape: int, dtype: torch.dtype = F64) -> Tensor:
+    """Normal numbers, apart from the global random state."""
     rng = torch.Generator().manual_seed(seed) if isinstance(seed, int) else seed
-    return torch.randn(*shape, generator=rng, dtype=F64)
+    return torch.randn(*shape, generator=rng, dtype=F64).to(dtype)
 
 
-def started(value: Any) -> Any:
-    """`value` itself.
+def either(play: Callable[[Answer, torch.dtype], Any]) -> Callable[[Answer], Any]:
+    """The check in 32 bits, as notebooks compute, or in 64 where the answer's own numbers are."""
 
-    Raises:
-        NotImplementedError: it is dots, or nothing.
-    """
-    if value is ... or value is None:
-        raise NotImplementedError
-    return value
+    @functools.wraps(play)
+    def both(answer: Answer) -> Any:
+        try:
+            return play(answer, torch.float32)
+        except RuntimeError:
+            return play(answer, F64)
+
+    return both
+
+
+def _read(value: Any, what: str) -> Tensor:
+    if value is None:
+        raise Fail(f"{what} is None: is a return missing?")
+    try:
+        # A copy: torch takes no array that numpy reads backwards.
+        found = torch.as_tensor(value.copy() if isinstance(value, np.ndarray) else value).detach()
+    except (TypeError, ValueError, RuntimeError):
+        kind = type(value).__name__
+        raise Fail(f"{what} must be a tensor or a number; you returned {kind}") from None
+    if found.is_complex():
+        raise Fail(f"{what} is complex: take the real part, or look where the root is taken")
+    return found.to(F64)
 
 
 def number(value: Any, what: str) -> float:
-    """A plain number from a tensor or number.
+    """A plain number from a tensor, an array or a number.
 
     Raises:
-        NotImplementedError: it is dots.
-        Fail: it is nothing, or not one number.
+        Fail: it is nothing, complex, or not one number.
     """
-    if value is None:
-        raise Fail(f"{what} is None: is a return missing?")
-    found = torch.as_tensor(started(value), dtype=F64).detach()
+    found = _read(value, what)
     if found.numel() != 1:
         raise Fail(f"{what} must be one number, but has shape {tuple(found.shape)}")
     return found.item()
 
 
-def number_or_blank(value: Any, what: str) -> float:
-    """As `number`, but nothing counts as not started."""
-    return number(started(value), what)
-
-
-def finite_number(value: Any, what: str) -> float:
-    """As `number_or_blank`, and finite."""
-    found = number_or_blank(value, what)
-    need(math.isfinite(found), f"{what} is {found}")
-    return found
-
-
 def tensor(value: Any, shape: Sequence[int], what: str) -> Tensor:
-    """A float64 tensor of this shape, without its graph; nothing counts as not started."""
-    found = torch.as_tensor(started(value)).detach().to(F64)
+    """A float64 tensor of this shape, without its graph, from a tensor, an array or a list.
+
+    Raises:
+        Fail: it is nothing, complex, or of another shape.
+    """
+    found = _read(value, what)
     if found.shape != tuple(shape):
         raise Fail(f"{what} must have shape {tuple(shape)}, yours has {tuple(found.shape)}")
     return found
 
 
-def parts(value: Any, count: int, diagnosis: str) -> list[Any]:
-    """The `count` things of a tuple or list, or the diagnosis.
+def parts(value: Any, *names: str) -> list[Any]:
+    """As many things as there are names, from a tuple, a list, or the rows of a tensor.
 
     Raises:
-        NotImplementedError: one of them is dots.
+        Fail: it is one thing, or more, or fewer.
     """
-    need(isinstance(value, tuple | list) and len(value) == count, diagnosis)
-    if any(part is ... for part in value):
-        raise NotImplementedError
+    several = isinstance(value, tuple | list) or getattr(value, "ndim", 0) > 0
+    if not several or len(value) != len(names):
+        count = {2: "two", 3: "three", 4: "four"}[len(names)]
+        raise Fail(f"return {count} things: {', '.join(names)}")
     return list(value)
+
+
+def numbers(value: Any, *names: str) -> list[float]:
+    """As `parts`, each a number."""
+    return [number(v, name) for v, name in zip(parts(value, *names), names, strict=True)]
