@@ -16,7 +16,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from ganlab.errors import FileError
+from ganlab.errors import FileError, one_line
 
 PARTIAL = ".partial"
 
@@ -63,7 +63,7 @@ def as_path(path: str | os.PathLike) -> Path:
     except TypeError as error:
         raise FileError(f"{type(path).__name__} is no path") from error
     if "\0" in str(full):
-        raise FileError(f"{str(path)!r} is no path: it holds a zero byte")
+        raise FileError(f"{one_line(full)} is no path (embedded null byte)")
     return full
 
 
@@ -121,7 +121,7 @@ def write_bytes(path: str | os.PathLike, data: bytes) -> Path:
     """
     with replacing(path) as partial:
         partial.write_bytes(data)
-    return Path(path).expanduser()
+    return as_path(path)
 
 
 def write_text(path: str | os.PathLike, text: str) -> Path:

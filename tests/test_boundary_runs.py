@@ -16,7 +16,7 @@ import torch
 
 import ganlab
 from ganlab import cli
-from ganlab.errors import CheckpointError, GanlabError, NonFiniteLoss
+from ganlab.errors import CheckpointError, DataError, GanlabError, NonFiniteLoss
 from ganlab.game import Player
 from ganlab.runs import Hold, pick_device
 from ganlab.training import checkpoint
@@ -80,6 +80,7 @@ def test_a_run_resumes_from_its_own_recipe(run, capsys):
     assert cli.main(["train", "mlp-ring", "--out", str(run), "--resume", "--steps", "12"]) == 0
     assert ganlab.Run(run).step == 12
     assert ganlab.Run(run).recipe.batch == 8
+    assert "12 steps of 8" in capsys.readouterr().out
 
 
 def test_fewer_steps_do_not_rewrite_the_recipe(run, capsys):
@@ -252,7 +253,7 @@ OUT = [
     ("x" * 300, "file name too long"),
     ("loop", "too many levels|file exists"),
     ("~nobody-of-that-name/x", "no such user"),
-    ("zero\0", "zero byte"),
+    ("zero\0", "null byte"),
 ]
 
 
@@ -311,10 +312,19 @@ def test_our_own_mistake_is_called_so(monkeypatch, capsys, tmp_path):
     assert "Traceback" in capsys.readouterr().err
 
 
-def begun(folder: Path, **more) -> subprocess.Popen:
-    """A training in another process that has reached its first log line."""
+def begun(folder: Path, ignored: tuple[int, ...] = ()) -> subprocess.Popen:
+    """A training in another process that has reached its first log line.
+
+    It listens to all signals but those that are `ignored`, whatever these tests were started with
+    (under nohup, or in the background of a script, they ignore some themselves).
+    """
+
+    def listen() -> None:
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, signal.SIG_IGN if number in ignored else signal.SIG_DFL)
+
     command = [sys.executable, "-m", "ganlab", *START, "--steps", "1000000", "--out", str(folder)]
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, **more)
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, preexec_fn=listen)
     for _ in range(600):
         if (folder / "log.jsonl").exists() and (folder / "log.jsonl").stat().st_size:
             return process
@@ -337,6 +347,16 @@ def test_a_signal_saves(tmp_path, names):
     saved = checkpoint.latest(tmp_path / "a" / "checkpoints")
     assert step > 0
     assert checkpoint.read(saved)["step"] == step
+
+
+def test_under_nohup_a_lost_terminal_changes_nothing(tmp_path):
+    process = begun(tmp_path / "a", (signal.SIGHUP,))
+    process.send_signal(signal.SIGHUP)
+    time.sleep(0.5)
+    assert process.poll() is None
+    process.send_signal(signal.SIGTERM)
+    process.communicate(timeout=60)
+    assert process.returncode == 130
 
 
 def test_five_quick_interrupts_print_no_traceback(tmp_path):
@@ -385,5 +405,7 @@ def test_data_that_were_handed_over_are_asked_for_again(tmp_path, capsys):
     assert "data=..." in said
     about = json.loads((tmp_path / "a" / "about.json").read_text(encoding="utf-8"))
     assert about["own_data"] is True
+    with pytest.raises(DataError, match="learned from 'own pictures', which was handed over"):
+        ganlab.Run(tmp_path / "a").evaluate()
     with pytest.raises(CheckpointError, match="not a run"):
         ganlab.Run(tmp_path)

@@ -128,7 +128,7 @@ def test_a_class_has_a_name_or_a_number(home, here, capsys):
 
 def test_without_names_a_class_is_a_number():
     class Nameless:
-        about: dict = {}  # noqa: RUF012
+        classes = ()
         recipe = type("Plan", (), {"classes": 10})
 
     assert command.class_number("7", Nameless) == 7

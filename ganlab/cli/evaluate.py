@@ -8,10 +8,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ganlab.cli.places import ready, spelled
-from ganlab.cli.report import same_data, table
+from ganlab.cli.places import ready
+from ganlab.cli.report import table
 from ganlab.errors import DataError, GanlabError, at_least
-from ganlab.files import write_json
+from ganlab.files import as_path, write_json
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -64,7 +64,7 @@ def evaluate(args: argparse.Namespace) -> int:
     """`ganlab evaluate`."""
     from ganlab.runs.run import Run
 
-    target = spelled(args.run)
+    target = as_path(args.run)
     if not (target / "recipe.json").is_file():
         report = _files(target, args)
         where = Path("evaluation.json")
@@ -89,6 +89,7 @@ def _points(run: Any, args: argparse.Namespace) -> int:
     """Modes found, and share of good samples."""
     from ganlab.metrics.scoring import score, verdict
     from ganlab.recipes.building import source
+    from ganlab.runs.origin import same_data
 
     for option in FOR_PICTURES:
         if getattr(args, option) not in (None, False):
@@ -114,6 +115,7 @@ def _run(run: Any, args: argparse.Namespace) -> dict[str, Any]:
     from ganlab.metrics import evaluation
     from ganlab.metrics.scoring import count_modes
     from ganlab.recipes.building import source
+    from ganlab.runs.origin import same_data
 
     if args.against is None:
         same_data(run)
@@ -154,7 +156,7 @@ def _files(target: Path, args: argparse.Namespace) -> dict[str, Any]:
             f"{target} is not a run: name the real pictures with --against (a folder, a zip or a"
             " data set)"
         )
-    if spelled(args.against).resolve() == target.resolve():
+    if as_path(args.against).resolve() == target.resolve():
         raise GanlabError(f"{target} against itself says nothing: name other pictures")
     ready_made = _check(args, Path("evaluation.json"))
     mine, theirs = native(str(target)), native(args.against)

@@ -7,8 +7,9 @@ import math
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ganlab.cli.places import ready, spelled
+from ganlab.cli.places import ready
 from ganlab.errors import GanlabError, at_least, unknown
+from ganlab.files import as_path
 
 EXAMPLES = """\
 examples:
@@ -130,7 +131,7 @@ def stored(target: str, name: str | None = None) -> Stored:
     from ganlab.runs import published
     from ganlab.runs.run import Run
 
-    folder = spelled(target)
+    folder = as_path(target)
     if any((folder / name).exists() for name in ("recipe.json", "about.json", "checkpoints")):
         run = Run(folder)
         shape = run.shape

@@ -7,24 +7,12 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from ganlab.errors import FileError
-from ganlab.files import PARTIAL, placed, told
+from ganlab.files import PARTIAL, as_path, placed, told
 
 #: Files that make a folder a run's, or a stored result's.
 MARKS = (("recipe.json", "about.json"), ("results.json", "generator.safetensors"))
 #: What a command may never replace in such a folder, whatever its ending.
 KEPT = ("recipe.json", "about.json", "results.json")
-
-
-def spelled(path: str | Path) -> Path:
-    """The path with `~` filled in.
-
-    Raises:
-        FileError: there is no such user.
-    """
-    try:
-        return Path(path).expanduser()
-    except RuntimeError as error:
-        raise FileError(f"{path}: there is no such user") from error
 
 
 def home_of(path: Path) -> Path | None:
@@ -47,11 +35,8 @@ def ready(path: str | Path, endings: Iterable[str]) -> Path:
         FileError: there is a folder or a device in its place, it belongs to what a run keeps, or
             the system forbids it.
     """
-    try:
-        full = spelled(path)
-        run = home_of(full)
-    except ValueError as error:  # a zero byte
-        raise FileError(f"{str(path)!r} is no path: {error}") from error
+    full = as_path(path)
+    run = home_of(full)
     if run is not None:
         real = full.resolve()
         fits = real.suffix.lower() in endings and real.name not in KEPT

@@ -6,8 +6,9 @@ import argparse
 import os
 from typing import Any
 
-from ganlab.cli.places import ready, spelled
+from ganlab.cli.places import ready
 from ganlab.errors import GanlabError, at_least, unknown
+from ganlab.files import as_path
 
 GRIDS = (".png", ".jpg", ".jpeg", ".webp")
 ARRAYS = (".npz", ".npy")
@@ -48,7 +49,7 @@ def sample(args: argparse.Namespace) -> int:
     from ganlab.models.latent import SEEDS
     from ganlab.runs.run import Run
 
-    run = Run(spelled(args.run))
+    run = Run(as_path(args.run))
     at_least("--seed", args.seed, 0, SEEDS)
     out = args.out or str(run.folder / "grid.png")
     kind = _kind(out, run.recipe.points)
@@ -58,13 +59,13 @@ def sample(args: argparse.Namespace) -> int:
     if kind != "folder":
         ready(out, (*GRIDS, *ARRAYS, ".zip", ".csv"))
     if kind == "grid":
-        print(run.grid_file(spelled(out), n, args.seed, label))
+        print(run.grid_file(as_path(out), n, args.seed, label))
         return 0
     from ganlab.cli import streams
     from ganlab.models.latent import drawn
 
     parts = drawn(run.generator(), n, args.seed, label)
-    getattr(streams, f"to_{kind}")(spelled(out), parts, n, f"a sample of {run.folder}")
+    getattr(streams, f"to_{kind}")(as_path(out), parts, n, f"a sample of {run.folder}")
     print(f"{n:,} {'points' if run.recipe.points else 'pictures'} in {out}")
     return 0
 
@@ -79,7 +80,7 @@ def _kind(out: str, points: bool) -> str:
     Raises:
         GanlabError: none of them; the line says what the endings mean.
     """
-    path = spelled(out)
+    path = as_path(out)
     suffix = path.suffix.lower()
     singles = {".zip": "zip"} | ({".csv": "csv"} if points else {})
     if suffix in GRIDS and not _slash(out):
@@ -108,7 +109,7 @@ def class_number(text: str, run: Any) -> int:
     Raises:
         GanlabError: there is none; the nearest name is in the line, or the numbers.
     """
-    names = [str(name) for name in run.about.get("classes") or ()]
+    names = list(run.classes)
     count = run.recipe.classes
     if text in names:
         return names.index(text)

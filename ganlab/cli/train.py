@@ -55,14 +55,14 @@ def train(args: argparse.Namespace) -> int:
     """`ganlab train`."""
     from ganlab import progress, ranks, runs
     from ganlab.metrics import scoring
-    from ganlab.recipes import recipe, settings
+    from ganlab.recipes import settings
     from ganlab.training.callbacks import Lines
 
     changes = settings(args.set)
     for key in ("data", "steps", "seed"):
         if getattr(args, key) is not None:
             changes[key] = getattr(args, key)
-    plan = recipe(args.recipe, **changes)
+    plan = runs.planned(args.recipe, args.out, args.resume, **changes)
     callbacks = [] if progress.wanted() else [Lines()]
     if os.environ.get("RANK", "0") == "0":
         # with other pictures the words about the recipe's own say nothing

@@ -14,14 +14,15 @@ import numpy as np
 from ganlab.data.cache import Decoded, progress, say, stamp
 from ganlab.data.folder import SPLITS, UNPACKING
 from ganlab.data.found import Found, Want
+from ganlab.data.imageset import MOST
+from ganlab.data.labels import as_labels, renumbered
 from ganlab.data.left import named
-from ganlab.data.own import as_labels
 from ganlab.data.pictures import choose, colour, fit_array, fitted, recoloured, uneven
 from ganlab.data.ranges import Ranges, Span, extent, levels
+from ganlab.data.tensors import readings
 from ganlab.errors import DataError, one_line
 from ganlab.files import reason
 
-MOST = 8  # channels
 PICTURES = ("images", "pictures", "x", "data")
 LABELS = ("labels", "y", "label")
 #: What numpy and zipfile raise on a file that is damaged or of another kind.
@@ -155,16 +156,14 @@ class Arrays:
             told = "objects" if dtype.hasobject else f"values of type {dtype}"
             raise DataError(f"{what}holds {told}: pictures are bytes, whole numbers, floats, bools")
         right = f"(N, H, W), (N, C, H, W) or (N, H, W, C) with C from 1 to {MOST}"
-        first = len(shape) == 4 and 1 <= shape[1] <= MOST
-        last = len(shape) == 4 and 1 <= shape[3] <= MOST
-        if not (len(shape) == 3 or first or last):
+        ways = readings(shape)
+        if len(shape) != 3 and not ways:
             raise DataError(f"{what}an array of shape {shape} is not pictures: {right}")
         if 0 in shape:
             raise DataError(f"{what}an array of shape {shape} is empty")
-        if not (first and last):
+        last = ways[:1] == [True]
+        if len(ways) < 2:
             return last, ""
-        usual = (1, 3, 4)
-        last = shape[3] in usual and shape[1] not in usual
         read = "(N, H, W, C)" if last else "(N, C, H, W)"
         return last, f"{what}an array of shape {shape} was read as {read}"
 
@@ -238,7 +237,11 @@ def _decode(held: Arrays, want: Want) -> Decoded:
             block = block.transpose(0, 3, 1, 2) if last else block
             yield fit_array(block, want.size, want.channels, want.fit, background)
         odd = len(keep) if uneven(high, wide, want.size) else 0
-        lines = [note, ranges.told(floats, len(keep), len(keep)) if deep else ""]
+        lines = [
+            note,
+            renumbered(classes),
+            ranges.told(floats, len(keep), len(keep)) if deep else "",
+        ]
         for line in filter(None, [*lines, fitted(odd, len(keep), want.size, want.fit)]):
             made.notes.append(line)
             say(line)

@@ -51,7 +51,7 @@ def cache_root() -> Path:
 
 def data_root(root: str | os.PathLike | None = None) -> Path:
     """The folder that holds data sets: the argument, or ``$GANLAB_DATA``, or the cache folder."""
-    return Path(root or os.environ.get("GANLAB_DATA") or cache_root()).expanduser()
+    return as_path(root or os.environ.get("GANLAB_DATA") or cache_root())
 
 
 def writable(folder: Path) -> bool:

@@ -11,7 +11,8 @@ import struct
 import threading
 import zipfile
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -107,23 +108,19 @@ def _about(full: str) -> tuple[Unread | None, int, int]:
     return why, about.st_size, about.st_mtime_ns
 
 
-class reading:
+@contextmanager
+def reading(name: str, where: Path) -> Iterator[None]:
     """Turn the system's refusal to read a file now into an error: it is no word on the file.
 
     Such a file is not left out, because the decoded set is kept, and would lack it for ever.
     """
-
-    def __init__(self, name: str, where: Path) -> None:
-        self.name, self.where = name, where
-
-    def __enter__(self) -> None: ...
-
-    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
-        if isinstance(error, OSError):
-            raise DataError(
-                f"{one_line(self.name)} in {one_line(self.where)} cannot be read"
-                f" ({reason(error)}): try again, or take the file away"
-            ) from error
+    try:
+        yield
+    except OSError as error:
+        raise DataError(
+            f"{one_line(name)} in {one_line(where)} cannot be read ({reason(error)}): try again, or"
+            " take the file away"
+        ) from error
 
 
 def zip_files(path: Path, order: Callable[[str], Any] = natural) -> Files:

@@ -5,6 +5,9 @@ from __future__ import annotations
 import io
 import struct
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
 
 import numpy as np
 from PIL import ExifTags, Image, TiffImagePlugin, features
@@ -114,18 +117,13 @@ def opened(data: bytes, size: Size) -> Image.Image:
     Raises:
         Unread: it cannot be decoded; in its own words.
     """
-    try:
-        with Image.open(io.BytesIO(data), formats=FORMATS) as picture:
-            if picture.mode not in MODES and not is_deep(picture):
-                raise Unread("in colours that are not read", picture.mode)
-            coarse = not is_deep(picture) and any(";16" in str(tile[3]) for tile in picture.tile)
-            small(picture, size)
-            picture.load()
-            made = plain(picture)
-    except Image.DecompressionBombError:
-        raise Unread("of too many pixels", f"over {2 * (Image.MAX_IMAGE_PIXELS or 0):,}") from None
-    except DECODING as error:
-        raise _why(data, error) from error
+    with _decoding(data) as picture:
+        if picture.mode not in MODES and not is_deep(picture):
+            raise Unread("in colours that are not read", picture.mode)
+        coarse = not is_deep(picture) and any(";16" in str(tile[3]) for tile in picture.tile)
+        small(picture, size)
+        picture.load()
+        made = plain(picture)
     made.info["coarse"] = coarse
     return made
 
@@ -136,13 +134,8 @@ def deep_values(data: bytes) -> np.ndarray | None:
     Raises:
         Unread: it cannot be decoded.
     """
-    try:
-        with Image.open(io.BytesIO(data), formats=FORMATS) as picture:
-            return np.asarray(picture) if is_deep(picture) else None
-    except Image.DecompressionBombError:
-        raise Unread("of too many pixels") from None
-    except DECODING as error:
-        raise _why(data, error) from error
+    with _decoding(data) as picture:
+        return np.asarray(picture) if is_deep(picture) else None
 
 
 def glance(data: bytes) -> tuple[int, int, bool]:
@@ -151,17 +144,24 @@ def glance(data: bytes) -> tuple[int, int, bool]:
     Raises:
         Unread: it is no picture.
     """
+    with _decoding(data) as picture:
+        sides = picture.height, picture.width
+        if isinstance(picture, TiffImagePlugin.TiffImageFile):
+            # which some versions of Pillow turn when they open it
+            sides = picture.tag_v2[257], picture.tag_v2[256]
+        if orientation(picture) in (5, 6, 7, 8):
+            sides = sides[::-1]
+        return *sides, is_grey(picture)
+
+
+@contextmanager
+def _decoding(data: bytes) -> Iterator[Any]:
+    """A picture file that is open; what Pillow says of it becomes `Unread`."""
     try:
         with Image.open(io.BytesIO(data), formats=FORMATS) as picture:
-            sides = picture.height, picture.width
-            if isinstance(picture, TiffImagePlugin.TiffImageFile):
-                # which some versions of Pillow turn when they open it
-                sides = picture.tag_v2[257], picture.tag_v2[256]
-            if orientation(picture) in (5, 6, 7, 8):
-                sides = sides[::-1]
-            return *sides, is_grey(picture)
+            yield picture
     except Image.DecompressionBombError:
-        raise Unread("of too many pixels") from None
+        raise Unread("of too many pixels", f"over {2 * (Image.MAX_IMAGE_PIXELS or 0):,}") from None
     except DECODING as error:
         raise _why(data, error) from error
 

@@ -24,6 +24,7 @@ from ganlab.files import reason
 
 GLYPHS = {"glyphs": 1, "glyphs-color": 3}
 STACKED = {"stacked-mnist": "mnist", "stacked-glyphs": "glyphs"}
+NAMES = (*GLYPHS, *STACKED, *SOURCES)  # of all sets
 SPLITS = ("train", "test")
 Side = int | tuple[int, int]  # of a square, or (height, width)
 _GLYPH_OPTIONS = ("count", "seed", "characters", "typefaces", "textures")
@@ -257,7 +258,7 @@ def _path(
     options: dict[str, Any],
 ) -> ImageSet:
     """A folder, zip or array file that the user names."""
-    kind, path = spot(name, [*GLYPHS, *STACKED, *SOURCES])
+    kind, path = spot(name, NAMES)
     if kind == "array":
         _check_options("an array", options, ("background", "fit", "range"))
         (c, h, w), found = array_file(path)

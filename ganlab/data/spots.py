@@ -4,27 +4,28 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from ganlab.data.cache import data_root, places
 from ganlab.data.formats import SUFFIXES
-from ganlab.errors import DataError, one_line, unknown
-from ganlab.files import reason
+from ganlab.errors import DataError, FileError, one_line, unknown
+from ganlab.files import as_path, reason
 
 ARRAYS = (".npy", ".npz")
+PREFIXES = ("folder", "zip")
 
 
 def place(text: str | os.PathLike) -> Path:
     """A path with `~` filled in.
 
     Raises:
-        DataError: there is no such user.
+        DataError: it is none, or there is no such user.
     """
     try:
-        return Path(text).expanduser()
-    except RuntimeError:
-        raise DataError(f"{one_line(text)}: there is no such user") from None
+        return as_path(text)
+    except FileError as error:
+        raise DataError(one_line(error)) from None
 
 
 def kind_of(path: Path) -> str:
@@ -57,7 +58,7 @@ def spot(name: str, known: Sequence[str]) -> tuple[str, Path]:
         DataError: there is nothing in that place.
     """
     prefix, colon, rest = name.partition(":")
-    if colon and prefix in ("folder", "zip"):
+    if colon and prefix in PREFIXES:
         return prefix, place(rest)
     path = place(name)
     kind, end = kind_of(path), path.suffix.lower()
@@ -74,6 +75,22 @@ def spot(name: str, known: Sequence[str]) -> tuple[str, Path]:
     if len(path.parts) > 1 or name.startswith((".", "~")):
         raise DataError(f"there is no folder or zip {one_line(path)}")
     raise DataError(unknown("data set", one_line(name), [*known, "folder:PATH", "zip:PATH"]))
+
+
+def absolute(name: str, known: Collection[str]) -> str:
+    """The name of a set such that it means the same from any folder: of a place its whole path.
+
+    Args:
+        name: as for `spot`.
+        known: names of sets, which stay as they are.
+    """
+    prefix, colon, rest = name.partition(":")
+    if not colon or prefix not in PREFIXES:
+        prefix, colon, rest = "", "", name
+    # what is not there is refused where it is read
+    if not os.path.exists(rest) or (not colon and name in known):
+        return name
+    return f"{prefix}{colon}{os.path.abspath(rest)}"
 
 
 def roots(root: str | os.PathLike | None) -> list[Path]:

@@ -65,6 +65,21 @@ class Seen:
         return out
 
 
+def readings(shape: Sequence[int]) -> list[bool]:
+    """Ways to read an array of four axes, the one that is taken first: whether C comes last.
+
+    >>> readings((9, 3, 32, 32)), readings((9, 32, 32, 3)), readings((9, 8, 3, 3))
+    ([False], [True], [True, False])
+    """
+    if len(shape) != 4:
+        return []
+    usual = (1, 3, 4)
+    found = [last for last in (False, True) if 1 <= shape[3 if last else 1] <= MOST]
+    if len(found) == 2 and shape[3] in usual and shape[1] not in usual:
+        found.reverse()
+    return found
+
+
 def shaped(x: Any, what: str, shape: Sequence[int]) -> torch.Tensor:
     """Bytes or floats (N, C, H, W) of an array.
 
@@ -89,11 +104,8 @@ def shaped(x: Any, what: str, shape: Sequence[int]) -> torch.Tensor:
     x = x.detach().cpu()
     if x.ndim == 3:
         x = x[:, None]
-    if x.ndim == 4:
-        first, last = (x.shape[at] in range(1, MOST + 1) for at in (1, 3))
-        usual = (1, 3, 4)
-        if last and (not first or (x.shape[3] in usual and x.shape[1] not in usual)):
-            x = x.permute(0, 3, 1, 2)
+    if readings(x.shape)[:1] == [True]:
+        x = x.permute(0, 3, 1, 2)
     if x.ndim != 4 or not 1 <= x.shape[1] <= MOST or not x.numel():
         right = "(N, H, W), (N, C, H, W) or (N, H, W, C)"
         right = right.replace("N, ", "") if single else right

@@ -24,9 +24,10 @@ from torch import Tensor, nn
 from ganlab.deploy import onnx_files
 from ganlab.deploy.parts import Part, inputs
 from ganlab.errors import GanlabError, at_least, unknown
-from ganlab.files import replacing
+from ganlab.files import as_path, replacing
 from ganlab.models.latent import SEEDS
 from ganlab.models.style_layers import StyleGenerator
+from ganlab.training import checkpoint
 
 PARTS = ("whole", "mapping", "synthesis")
 OPSET = 18
@@ -105,7 +106,7 @@ def to_onnx(
     onnx_files.require()
     opset = at_least("opset", opset, *OPSETS)
     seed = at_least("seed", seed, 0, SEEDS)
-    path, generator = Path(path).expanduser(), _finite(generator.eval())
+    path, generator = as_path(path), _finite(generator.eval())
     styled = isinstance(generator, StyleGenerator)
     if part not in PARTS:
         raise GanlabError(unknown("part", part, PARTS))
@@ -187,7 +188,7 @@ def to_safetensors(
     from ganlab.runs.stored import save_generator
 
     seed = at_least("seed", seed, 0, SEEDS)
-    path, generator = Path(path).expanduser(), _finite(generator.eval(), half)
+    path, generator = as_path(path), _finite(generator.eval(), half)
     made = inputs(generator, shape=shape)
     example = made(5, torch.Generator().manual_seed(seed))
     twin: Any = copy.deepcopy(generator)
@@ -208,11 +209,14 @@ def _finite(network: nn.Module, half: bool = False) -> nn.Module:
     Raises:
         GanlabError: one of them is NaN or infinite.
     """
-    for name, tensor in network.state_dict().items():
-        if not bool(tensor.isfinite().all()):
-            raise GanlabError(f"the weights {name} contain NaN or infinity: nothing was written")
-        if half and tensor.is_floating_point() and not bool(tensor.half().isfinite().all()):
-            raise GanlabError(f"16 bits cannot hold the weights {name}: leave out half")
+    state = network.state_dict()
+    broken = checkpoint.not_finite(state)
+    if broken is not None:
+        raise GanlabError(f"the weights {broken} contain NaN or infinity: nothing was written")
+    halved = {k: x.half() for k, x in state.items() if half and x.is_floating_point()}
+    broken = checkpoint.not_finite(halved)
+    if broken is not None:
+        raise GanlabError(f"16 bits cannot hold the weights {broken}: leave out half")
     return network
 
 

@@ -33,10 +33,10 @@ def _profile() -> str:
 def _device() -> torch.device:
     name = os.environ.get("GANLAB_DEVICE")
     if name:
-        from ganlab.metrics.arrays import place
+        from ganlab.devices import present
 
         try:
-            return place(name)
+            return present(name)
         except GanlabError as error:
             raise GanlabError(f"GANLAB_DEVICE: {error}") from error
     if torch.cuda.is_available():

@@ -14,9 +14,10 @@ import torch
 from torch import Tensor
 
 from ganlab.data.imageset import ImageSet
+from ganlab.devices import present
 from ganlab.errors import DataError, at_least
 from ganlab.metrics import features
-from ganlab.metrics.arrays import as_bytes, place
+from ganlab.metrics.arrays import as_bytes
 from ganlab.metrics.result import Scalar
 from ganlab.models.latent import SEEDS
 
@@ -91,7 +92,7 @@ def classification_accuracy_score(
         if len(one) < 10:
             raise DataError(f"{name}: at least 10 pictures expected, not {len(one)}")
     steps = features.STEPS if steps is None else at_least("steps", steps)
-    seed, home = at_least("seed", seed, 0, SEEDS), place(device)
+    seed, home = at_least("seed", seed, 0, SEEDS), present(device)
     test = sets["held_out"]
     y = _labels(test)
     hits = {}

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from ganlab.data.imageset import ImageSet, to_uint8
-from ganlab.errors import DataError, GanlabError, RecipeError, one_line
+from ganlab.errors import DataError, RecipeError, one_line
 
 Shape = tuple[int | str, ...]
 MOST = sys.float_info.max
@@ -179,23 +179,6 @@ def number(
         bounds += f" to {high:g}" if high < MOST else ""
         told = f"{found:g}" if not math.isnan(found) else one_line(f"{value!r}")[:40]
         raise RecipeError(f"{name} must be a number{bounds}, not {told}")
-    return found
-
-
-def place(device: Any) -> torch.device:
-    """A device that is there.
-
-    Raises:
-        GanlabError: it is unknown, or this machine has none.
-    """
-    try:
-        found = torch.device(device)
-        torch.empty(0, device=found)
-    except (TypeError, RuntimeError, AssertionError, NotImplementedError) as error:
-        raise GanlabError(
-            f"device {one_line(repr(str(device)))} cannot be used here: take cpu, or cuda or mps"
-            " where there is one"
-        ) from error
     return found
 
 

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from ganlab import progress
 from ganlab.data.imageset import to_uint8
 from ganlab.errors import CheckpointError, DataError, GanlabError, one_line, unknown
+from ganlab.files import as_path
 from ganlab.metrics import weights as files
 from ganlab.metrics.resize import resizer as filter_named
 
@@ -131,7 +132,7 @@ def backbone(
     elif str(weights) == "download":
         files.load(network, _published(name))
     else:
-        files.load(network, Path(weights).expanduser())
+        files.load(network, as_path(weights))
     linear = [key for key, m in network.named_modules() if isinstance(m, nn.Linear)]
     if not linear:
         raise GanlabError(f"{name} does not end in a linear layer: choose another network")

@@ -14,9 +14,9 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
+from ganlab.devices import present
 from ganlab.errors import GanlabError, at_least, unknown
 from ganlab.metrics import weights as files
-from ganlab.metrics.arrays import place
 from ganlab.metrics.backbones import backbone, levels
 from ganlab.metrics.features import classifier
 from ganlab.metrics.resize import resizer as filter_named
@@ -79,7 +79,7 @@ class InceptionFeatures:
         batch: int = 32,
     ) -> None:
         self.resizer, self._resize = resizer, filter_named(resizer)
-        self.device, self.batch = place(device), at_least("batch", batch)
+        self.device, self.batch = present(device), at_least("batch", batch)
         drawn = str(weights) == "random"
         path = None if drawn else files.inception(weights)
         from ganlab.metrics.inception import InceptionV3  # imports torchvision
@@ -155,4 +155,4 @@ def extractor(
         return classifier(data, device)
     if name == "inception":
         return InceptionFeatures(weights, resizer or "clean", device)
-    return backbone(name.partition(":")[2], weights, place(device), resizer or "clean")
+    return backbone(name.partition(":")[2], weights, present(device), resizer or "clean")

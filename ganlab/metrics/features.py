@@ -17,8 +17,9 @@ from torch import Tensor, nn
 from ganlab import progress
 from ganlab.data.imageset import to_float
 from ganlab.data.sizes import middle
+from ganlab.devices import present
 from ganlab.errors import DataError, at_least
-from ganlab.metrics.arrays import picture_set, place
+from ganlab.metrics.arrays import picture_set
 from ganlab.metrics.kept import kept
 from ganlab.metrics.weights import fingerprint as weights_fingerprint
 from ganlab.models.latent import SEEDS
@@ -130,7 +131,7 @@ def classifier(
     if len(data) < LEAST:
         raise DataError(f"{data.name}: {len(data)} pictures are too few to learn from ({LEAST})")
     steps = STEPS if steps is None else at_least("steps", steps)
-    device, seed = place(device), at_least("seed", seed, 0, SEEDS)
+    device, seed = present(device), at_least("seed", seed, 0, SEEDS)
     about = {
         "version": VERSION,
         "seed": seed,

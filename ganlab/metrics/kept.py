@@ -4,22 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from ganlab.data.cache import say
+from ganlab.data.cache import cache_root, say
 from ganlab.errors import CheckpointError, FileError
 from ganlab.training import checkpoint
 
 
 def cache_folder() -> Path:
     """Where judges are kept: `GANLAB_CACHE`, or the user's cache folder."""
-    import platformdirs
-
-    root = os.environ.get("GANLAB_CACHE") or platformdirs.user_cache_dir("ganlab", False)
-    return Path(root) / "classifiers"
+    return cache_root() / "classifiers"
 
 
 def kept(

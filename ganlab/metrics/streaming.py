@@ -11,9 +11,10 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import Tensor
 
+from ganlab.devices import present
 from ganlab.errors import DataError, at_least, one_line
 from ganlab.files import write_bytes
-from ganlab.metrics.arrays import matrix, place, tensor
+from ganlab.metrics.arrays import matrix, tensor
 from ganlab.metrics.products import gram
 
 
@@ -35,7 +36,7 @@ class Statistics:
     """
 
     def __init__(self, dims: int, device: torch.device | str = "cpu") -> None:
-        dims, device = at_least("dims", dims, 1, 65_536), place(device)
+        dims, device = at_least("dims", dims, 1, 65_536), present(device)
         self.count = 0
         self._mean = torch.zeros(dims, dtype=torch.float64, device=device)
         self._scatter = torch.zeros(dims, dims, dtype=torch.float64, device=device)

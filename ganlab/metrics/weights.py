@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from ganlab.data import fetch
 from ganlab.errors import CheckpointError
-from ganlab.files import digest, told
+from ganlab.files import as_path, digest, told
 
 #: The state dict of the FID network, under its two public names (the same bytes).
 URLS = (
@@ -43,7 +43,7 @@ def inception(path: str | Path | None = None) -> Path:
     """
     named = path or os.environ.get("GANLAB_INCEPTION")
     if named:
-        found = Path(named).expanduser()
+        found = as_path(named)
         if not found.is_file():
             raise CheckpointError(f"no weights at {found}: download {URLS[0]} (SHA-256 {SHA256})")
     else:

@@ -16,10 +16,10 @@ from typing import Any
 
 from torch import nn
 
-from ganlab.errors import CheckpointError, FileError, GanlabError, unknown
-from ganlab.files import read_text, reason
+from ganlab.errors import CheckpointError, GanlabError, unknown
+from ganlab.files import as_path
 from ganlab.recipes import BaseRecipe
-from ganlab.runs.stored import read_generator
+from ganlab.runs.stored import read_generator, read_table
 
 WEIGHTS, RESULTS = "generator.safetensors", "results.json"
 
@@ -31,7 +31,7 @@ def roots() -> list[Path]:
     package, here = Path(__file__).resolve().parents[1], Path.cwd()
     own = [package.parent / "book" / "results", package / "published"]
     below = [here / "results", here / "book" / "results"]
-    return [*([Path(named).expanduser()] if named else []), *own, *below]
+    return [*([as_path(named)] if named else []), *own, *below]
 
 
 def folder(name: str) -> Path:
@@ -95,26 +95,13 @@ def read(here: Path) -> tuple[nn.Module, Any, tuple[int, ...]]:
     Raises:
         GanlabError: a file of the result is missing or damaged; the line names it.
     """
-    from safetensors import SafetensorError
-
     facts = _facts(here / RESULTS)
     if not {"recipe", "shape"} <= facts.keys():
         raise CheckpointError(f"{here / RESULTS} has no recipe or no shape: no generator's results")
     plan, shape = BaseRecipe.from_json(json.dumps(facts["recipe"])), tuple(facts["shape"])
-    try:
-        return read_generator(here / WEIGHTS, plan, shape), plan, shape
-    except SafetensorError as error:
-        raise CheckpointError(f"{here / WEIGHTS} is damaged ({error}): fetch it again") from error
-    except OSError as error:
-        raise FileError(f"{here / WEIGHTS} cannot be read ({reason(error)})") from error
+    return read_generator(here / WEIGHTS, plan, shape), plan, shape
 
 
 def _facts(path: Path) -> dict[str, Any]:
     """What a results.json says."""
-    try:
-        facts = json.loads(read_text(path))
-    except json.JSONDecodeError as error:
-        raise CheckpointError(f"{path} is damaged: no JSON ({error})") from error
-    if not isinstance(facts, dict):
-        raise CheckpointError(f"{path} is damaged: no table of results")
-    return facts
+    return read_table(path, "fetch it again")

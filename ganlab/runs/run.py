@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import stat
 from functools import cached_property
@@ -19,7 +18,8 @@ from ganlab.files import as_path, read_text, told, write_json
 from ganlab.metrics import obeyed, recognised, score
 from ganlab.models import drawn
 from ganlab.recipes import BaseRecipe, source
-from ganlab.runs.stored import filled
+from ganlab.runs.origin import same_data
+from ganlab.runs.stored import filled, read_table
 from ganlab.training import checkpoint, read_log, write_samples
 
 
@@ -58,7 +58,7 @@ class Run:
     @property
     def about(self) -> dict[str, Any]:
         """Device, versions, precision and data of the training."""
-        return read_json(self.folder / "about.json", "restore it, or train again")
+        return saved_about(self.folder)
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -83,8 +83,9 @@ class Run:
     @property
     def scores(self) -> dict[str, Any]:
         """The scores of the last evaluation; empty if there was none."""
+        path = self.folder / "scores.json"
         instead = "delete it; 'ganlab evaluate' writes it again"
-        return read_json(self.folder / "scores.json", instead)
+        return read_table(path, instead) if path.exists() else {}
 
     @cached_property
     def _kept(self) -> dict[str, nn.Module]:
@@ -173,9 +174,15 @@ class Run:
         Args:
             seed: of latent vectors and of the choice of real pictures.
             n: samples; at most half of the real pictures, a quarter if there are few.
-            data: the data set if it is loaded already.
+            data: the data set if it is loaded already, or was handed over to `train`.
+
+        Raises:
+            DataError: the recipe names another set than was learned from, and none is given.
         """
-        data = data if data is not None else source(self.recipe)
+        if data is None:
+            same_data(self)
+            data = source(self.recipe)
+            same_data(self, data)
         if not self.draws and "classifier" not in self._kept:
             raise DataError(
                 f"{self.folder} keeps {', '.join(self._kept)}, neither a generator nor a"
@@ -203,24 +210,6 @@ class Run:
             return data
 
 
-def read_json(path: Path, instead: str) -> dict[str, Any]:
-    """What a JSON file holds; nothing if there is none.
-
-    Raises:
-        CheckpointError: it holds no table; the line ends in `instead`.
-        FileError: it cannot be read.
-    """
-    if not path.exists():
-        return {}
-    try:
-        values = json.loads(read_text(path))
-    except json.JSONDecodeError as error:
-        raise CheckpointError(f"{path} is damaged ({error}): {instead}") from error
-    if not isinstance(values, dict):
-        raise CheckpointError(f"{path} is damaged (it holds no table): {instead}")
-    return values
-
-
 def saved_recipe(folder: Path) -> Any:
     """The recipe of a run's folder.
 
@@ -240,3 +229,13 @@ def saved_recipe(folder: Path) -> Any:
         raise CheckpointError(f"{error}: restore the file, or train again elsewhere") from error
     except RecipeError as error:  # damaged, or of networks that are registered elsewhere
         raise RecipeError(f"{path}: {error}") from error
+
+
+def saved_about(folder: Path) -> dict[str, Any]:
+    """The provenance of a run; empty if there is none yet.
+
+    Raises:
+        CheckpointError, FileError: it is damaged, or cannot be read.
+    """
+    path = folder / "about.json"
+    return read_table(path, "restore it, or train again") if path.exists() else {}

@@ -12,14 +12,17 @@ from typing import Any
 import torch
 
 from ganlab import ranks
-from ganlab.data import available, toy
+from ganlab.data import toy
 from ganlab.data.cache import say
+from ganlab.data.images import NAMES as PICTURES
 from ganlab.data.own import distribution, own
+from ganlab.data.spots import absolute
+from ganlab.devices import present
 from ganlab.errors import CheckpointError, DataError, GanlabError, RecipeError, one_line
 from ganlab.files import as_path, told, write_json, write_text
 from ganlab.recipes import BaseRecipe, build, recipe, source
 from ganlab.runs.hold import Hold
-from ganlab.runs.run import Run, read_json, saved_recipe
+from ganlab.runs.run import Run, saved_about, saved_recipe
 from ganlab.runs.stored import provenance, save_generator
 from ganlab.training import TRACKERS, Callback, Referee, Trainer, checkpoint
 
@@ -31,26 +34,10 @@ def pick_device(name: str | torch.device | None = None) -> torch.device:
         GanlabError: no such device is known, or this machine has none.
     """
     if name is not None and name != "":
-        return _present(name)
+        return present(name)
     if torch.cuda.is_available():
         return torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
     return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
-
-
-def _present(name: Any) -> torch.device:
-    """The device of that name, if this machine has it."""
-    try:
-        place = torch.device(name)
-    except (RuntimeError, TypeError) as error:
-        raise GanlabError(f"unknown device '{name}': use cpu, cuda or mps") from error
-    gpus = torch.cuda.device_count() if torch.cuda.is_available() else 0
-    here = {"cpu": 1, "cuda": gpus, "mps": int(torch.backends.mps.is_available())}
-    if place.type not in here:
-        raise GanlabError(f"device '{name}' cannot train: use cpu, cuda or mps")
-    if (place.index or 0) >= here[place.type]:
-        there = ["cpu", *(f"cuda:{i}" for i in range(gpus)), *(["mps"] if here["mps"] else [])]
-        raise GanlabError(f"device '{name}' is not there: this machine has {', '.join(there)}")
-    return place
 
 
 def train(
@@ -86,7 +73,7 @@ def train(
         RecipeError, DataError, CheckpointError, NonFiniteLoss: each with one line that says what
             to do.
     """
-    plan = _plan(which, out, resume, changes)
+    plan = planned(which, out, resume, **changes)
     given = data is not None and not isinstance(data, str | Path)
     plan, data = chosen(plan, data, fresh=not resume)
     for name in trackers:
@@ -110,8 +97,12 @@ def train(
             hold.release()
 
 
-def _plan(which: Any, out: Any, resume: bool, changes: dict[str, Any]) -> Any:
-    """The recipe to train: a run that is resumed has its own, of which some fields may change."""
+def planned(which: Any, out: Any = None, resume: bool = False, **changes: Any) -> Any:
+    """The recipe that `train` would train: a run that is resumed has its own.
+
+    Raises:
+        RecipeError, CheckpointError: as for `train`.
+    """
     if isinstance(which, BaseRecipe):
         return which.with_(**changes)
     if not isinstance(which, str):
@@ -141,7 +132,7 @@ def _play(
 ) -> Run:
     """The training itself, in a folder that is held."""
     rank, world = rank_of
-    if resume and not given and (before := _about(folder)).get("own_data"):
+    if resume and not given and (before := saved_about(folder)).get("own_data"):
         raise CheckpointError(
             f"{folder} was trained on data that were handed over ({before.get('data')}): resume it"
             " in Python, with ganlab.train(..., resume=True, data=...)"
@@ -198,7 +189,7 @@ class Opening(Callback):
 
     def on_start(self, trainer: Referee) -> None:
         """Write recipe and provenance; of a resumed run say what is another now."""
-        before = _about(self.folder) if trainer.step else {}
+        before = saved_about(self.folder) if trainer.step else {}
         other = [
             f"{key} {before[key]}, now {self.about[key]}"
             for key in ("threads", "device", "torch", "ganlab")
@@ -209,10 +200,6 @@ class Opening(Callback):
         if trainer.step <= self.plan.steps:  # fewer steps than were played change nothing
             write_text(self.folder / "recipe.json", self.plan.to_json() + "\n")
         write_json(self.folder / "about.json", self.about)
-
-
-def _about(folder: Path) -> dict[str, Any]:
-    return read_json(folder / "about.json", "restore it, or train again")
 
 
 def chosen(plan: Any, data: Any, fresh: bool = True) -> tuple[Any, Any]:
@@ -226,9 +213,9 @@ def chosen(plan: Any, data: Any, fresh: bool = True) -> tuple[Any, Any]:
         plan, data = (plan if same else plan.with_(data=str(data))), None
         fresh = fresh or not same
     if data is None:
-        kind, colon, rest = plan.data.rpartition(":")
-        if fresh and not os.path.isabs(rest) and rest not in _named() and os.path.exists(rest):
-            plan = plan.model_copy(update={"data": f"{kind}{colon}{os.path.abspath(rest)}"})
+        name = absolute(plan.data, (*PICTURES, *toy.NAMES)) if fresh else plan.data
+        # not `with_`: the same set under another name keeps its options
+        plan = plan if name == plan.data else plan.model_copy(update={"data": name})
         return plan, None
     if plan.points and not distribution(data):
         raise DataError(
@@ -236,11 +223,6 @@ def chosen(plan: Any, data: Any, fresh: bool = True) -> tuple[Any, Any]:
             " take a recipe of pictures"
         )
     return plan, own(data, size=plan.side, channels=plan.channels)
-
-
-def _named() -> set[str]:
-    """Sets of pictures and points that go by a name."""
-    return {row["name"] for row in available()} | set(toy.NAMES)
 
 
 def _taken(plan: BaseRecipe, out: str | Path | None, resume: bool) -> Path:

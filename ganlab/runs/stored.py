@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,11 +13,11 @@ import torch
 from torch import Tensor, nn
 
 from ganlab.errors import CheckpointError, NonFiniteLoss
+from ganlab.files import read_text, write_bytes
 from ganlab.files import told as refusals
-from ganlab.files import write_bytes
 from ganlab.metrics.features import pixels
 from ganlab.recipes import BaseRecipe, precision, shape_of
-from ganlab.training.checkpoint import fingerprint
+from ganlab.training import checkpoint
 
 
 def save_generator(
@@ -37,7 +38,7 @@ def save_generator(
         state[key] = tensor.half() if half and tensor.is_floating_point() else tensor
     finite(state, str(path))
     # by name: a file lists its tensors in another order
-    proof = {"sha256": fingerprint(dict(sorted(state.items())))}
+    proof = {"sha256": checkpoint.fingerprint(dict(sorted(state.items())))}
     return write_bytes(path, save(state, {**(about or {}), **proof}))
 
 
@@ -47,12 +48,12 @@ def finite(state: Mapping[str, Tensor], where: str) -> None:
     Raises:
         NonFiniteLoss: naming the first.
     """
-    for key, tensor in state.items():
-        if tensor.is_floating_point() and not tensor.isfinite().all():
-            raise NonFiniteLoss(
-                f"{where}: the weight '{key}' is not finite: the training diverged; go back to an"
-                " earlier checkpoint, with lower rates"
-            )
+    broken = checkpoint.not_finite(state)
+    if broken is not None:
+        raise NonFiniteLoss(
+            f"{where}: the weight '{broken}' is not finite: the training diverged; go back to an"
+            " earlier checkpoint, with lower rates"
+        )
 
 
 def read_generator(
@@ -106,11 +107,31 @@ def weights(path: Path) -> dict[str, Tensor]:
         raise CheckpointError(
             f"{path} is damaged ({type(error).__name__}): train again, or restore the file"
         ) from error
-    if told is not None and told != fingerprint(dict(sorted(state.items()))):
+    if told is not None and told != checkpoint.fingerprint(dict(sorted(state.items()))):
         raise CheckpointError(
             f"{path} is damaged (its checksum does not match): train again, or restore the file"
         )
     return state
+
+
+def read_table(path: Path, instead: str) -> dict[str, Any]:
+    """What a JSON file holds.
+
+    Args:
+        path: of the file.
+        instead: what to do about a damaged one.
+
+    Raises:
+        CheckpointError: it holds no table.
+        FileError: it is missing, cannot be read, or is no text.
+    """
+    try:
+        values = json.loads(read_text(path))
+    except json.JSONDecodeError as error:
+        raise CheckpointError(f"{path} is damaged: no JSON ({error}): {instead}") from error
+    if not isinstance(values, dict):
+        raise CheckpointError(f"{path} is damaged: no table of values: {instead}")
+    return values
 
 
 def provenance(

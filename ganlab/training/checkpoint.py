@@ -50,6 +50,13 @@ def fingerprint(state: Any) -> str:
     return sum_.hexdigest()
 
 
+def not_finite(state: Mapping[str, Tensor]) -> str | None:
+    """The first weight that is infinite or not a number, by name."""
+    return next(
+        (k for k, x in state.items() if x.is_floating_point() and not x.isfinite().all()), None
+    )
+
+
 def write(state: dict[str, Any], path: Path) -> Path:
     """Write `state` atomically to `path`, with its checksum.
 
@@ -64,20 +71,8 @@ def write(state: dict[str, Any], path: Path) -> Path:
             cause = error.__context__
             if isinstance(cause, OSError):
                 raise cause from error
-            if "write" in str(error) and _full(file):
-                raise OSError(28, "No space left on device") from error
             raise
     return path
-
-
-def _full(file: Any) -> bool:
-    """Whether not one byte more can be written to an open file."""
-    try:
-        file.write(b"\0")
-        file.flush()
-    except OSError:
-        return True
-    return False
 
 
 def read(path: Path) -> dict[str, Any]:

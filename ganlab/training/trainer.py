@@ -128,9 +128,6 @@ class Trainer:
             if not (last or saving or logging or sampling):
                 bar.update()
                 continue
-            if ranks.size() > 1:  # ranks agree to stop where they meet anyway
-                self.stopped = self._any_signalled()
-                last = last or self.stopped
             table = torch.stack(reports)
             ranks.average([table])
             means = table.mean(0).tolist()
@@ -141,8 +138,7 @@ class Trainer:
                 self._record(dict(zip(report, means)), elapsed, self.step - since, bar)
             if sampling:
                 self._sample()
-            if ranks.size() == 1:  # asked by a callback, or meanwhile
-                self.stopped = self._signals.asked
+            self.stopped = self._any_signalled()  # ranks agree to stop here; a callback may ask
             if saving or last or self.stopped:
                 self._save()
             reports, since, mark = [], self.step, time.perf_counter()
@@ -182,13 +178,13 @@ class Trainer:
         """Stop before weights are saved that are no numbers: a loss shows it one round late."""
         for player in self.game.players:
             for network in dict.fromkeys((player.network, player.best)):
-                for key, value in network.state_dict().items():
-                    if value.is_floating_point() and not value.isfinite().all():
-                        saved = self.last_checkpoint or "none"
-                        raise NonFiniteLoss(
-                            f"the weight '{key}' of the {player.name} is not finite at step"
-                            f" {self.step}: training stopped; last good checkpoint: {saved}"
-                        )
+                broken = checkpoint.not_finite(network.state_dict())
+                if broken is not None:
+                    raise NonFiniteLoss(
+                        f"the weight '{broken}' of the {player.name} is not finite at step"
+                        f" {self.step}: training stopped; last good checkpoint:"
+                        f" {self.last_checkpoint or 'none'}"
+                    )
 
     def _there(self) -> bool:
         """Whether there is a folder to write to.
