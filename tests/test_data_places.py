@@ -32,6 +32,7 @@ GOOD = png(noise(8, 8))
         ("text.txt", "text.txt is not a zip that can be read (File is not a zip file)"),
         ("zip:.", "there is no zip .: it is a folder"),
         ("nowhere.npz", "there is no file nowhere.npz"),
+        ("nowhere/", "there is no folder or zip nowhere"),
     ],
     ids=ascii,
 )

@@ -72,7 +72,7 @@ def spot(name: str, known: Sequence[str]) -> tuple[str, Path]:
         raise DataError(f"{one_line(path)} is one picture: name its folder")
     if kind or end == ".zip":
         return "zip", path
-    if len(path.parts) > 1 or name.startswith((".", "~")):
+    if len(path.parts) > 1 or name.startswith((".", "~")) or name.endswith(("/", os.sep)):
         raise DataError(f"there is no folder or zip {one_line(path)}")
     raise DataError(unknown("data set", one_line(name), [*known, "folder:PATH", "zip:PATH"]))
 
