@@ -45,8 +45,12 @@ SMALLEST = 16  # pixels that the classifier can work with
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of `ganlab evaluate`."""
-    parser.add_argument("run", metavar="RUN|PICTURES", help="what to score: a run, a folder, a zip, .npy or .npz")
-    parser.add_argument("--against", metavar="DATA", help="real pictures: a name, folder, zip or array file")
+    parser.add_argument(
+        "run", metavar="RUN|PICTURES", help="what to score: a run, a folder, a zip, .npy or .npz"
+    )
+    parser.add_argument(
+        "--against", metavar="DATA", help="real pictures: a name, folder, zip or array file"
+    )
     parser.add_argument("--metrics", help="of fid,kid,pr,dc,is,swd (default: fid,kid,pr,dc)")
     parser.add_argument("--features", help="classifier (default), inception or torchvision:NAME")
     parser.add_argument("--resizer", help="tf or clean (default), before inception or torchvision")

@@ -13,8 +13,8 @@ class Signals:
     """Inside the block, signals are noted in `asked` and do no more, so that work can be saved.
 
     A second Ctrl-C goes to whoever listened before: it interrupts at once. Only the main thread
-    can listen; in another one nothing changes. A signal that was ignored before (`nohup`) stays
-    ignored.
+    can listen; in another one nothing changes. A lost terminal that was to be ignored (`nohup`)
+    stays so.
     """
 
     NAMES = ("SIGINT", "SIGTERM", "SIGHUP")
@@ -30,8 +30,13 @@ class Signals:
             self._screens = [fd for fd in (1, 2) if _is_screen(fd)]
             for name in self.NAMES:
                 number = getattr(signal, name, None)  # Windows has no SIGHUP
-                if number is not None and signal.getsignal(number) is not signal.SIG_IGN:
-                    self._before[number] = signal.signal(number, self._note)
+                if number is None:
+                    continue
+                # nohup; the others are heard even by a job in a script's background, which is
+                # started with Ctrl-C ignored, and to which `kill -INT` may well be sent
+                if name == "SIGHUP" and signal.getsignal(number) is signal.SIG_IGN:
+                    continue
+                self._before[number] = signal.signal(number, self._note)
         return self
 
     def __exit__(self, *_: object) -> None:
