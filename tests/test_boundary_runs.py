@@ -16,10 +16,10 @@ import torch
 
 import ganlab
 from ganlab import cli
-from ganlab.errors import CheckpointError, DataError, GanlabError, NonFiniteLoss
+from ganlab.errors import CheckpointError, DataError, FileError, GanlabError, NonFiniteLoss
 from ganlab.game import Player
 from ganlab.runs import Hold, pick_device
-from ganlab.training import checkpoint
+from ganlab.training import Callback, checkpoint
 
 QUICK = ["--set", "batch=8", "--set", "checkpoint_every=5", "--set", "log_every=5", "--no-score"]
 START = ["train", "mlp-ring", "--steps", "10", "--device", "cpu", *QUICK]
@@ -377,6 +377,21 @@ def test_a_folder_removed_during_training_is_one_line(tmp_path):
     assert process.returncode == 2, err
     assert "Traceback" not in err
     assert "was removed during the training" in err or "cannot be written" in err
+
+
+class Removal(Callback):
+    """Somebody removes the run's folder while it is trained."""
+
+    def on_log(self, trainer, record):
+        shutil.rmtree(trainer.folder)
+
+
+def test_a_folder_that_was_removed_is_not_made_again(tmp_path):
+    """A checkpoint is due before the next log line, and would make its folder."""
+    often = {"steps": 20, "log_every": 5, "checkpoint_every": 7, "sample_every": 0, "batch": 8}
+    with pytest.raises(FileError, match="was removed during the training: .* up to step 7"):
+        ganlab.train("mlp-ring", tmp_path / "a", device="cpu", callbacks=[Removal()], **often)
+    assert not (tmp_path / "a").exists()
 
 
 def test_a_full_screen_and_a_closed_one(tmp_path):
