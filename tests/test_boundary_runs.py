@@ -389,7 +389,7 @@ class Removal(Callback):
 def test_a_folder_that_was_removed_is_not_made_again(tmp_path):
     """A checkpoint is due before the next log line, and would make its folder."""
     often = {"steps": 20, "log_every": 5, "checkpoint_every": 7, "sample_every": 0, "batch": 8}
-    with pytest.raises(FileError, match="was removed during the training: .* up to step 7"):
+    with pytest.raises(FileError, match=r"was removed during the training: .* up to step 7"):
         ganlab.train("mlp-ring", tmp_path / "a", device="cpu", callbacks=[Removal()], **often)
     assert not (tmp_path / "a").exists()
 
