@@ -52,6 +52,19 @@ def commit() -> str:
     return done.stdout.strip() or "unknown"
 
 
+def clean(anyway: bool = False) -> None:
+    """Refuse to make a result from changed code: nobody could make it again.
+
+    Raises:
+        SystemExit: the checkout has changes that are not committed, and `anyway` is not said.
+    """
+    if commit().endswith("-dirty") and not anyway:
+        raise SystemExit(
+            "this checkout has changes that are not committed, so its results could not be made"
+            " again: commit them, or say --dirty to try something out"
+        )
+
+
 def machine() -> dict[str, Any]:
     """When, by which code and where: of results that many small CPU runs make."""
     return {
@@ -279,7 +292,11 @@ def main() -> None:
     five = what.add_parser("gpu", help="take in the files and runs that benchmarks/gpu.py made")
     five.add_argument("folder", type=Path, help="with gpu-*.json and NAME.tar")
     what.add_parser("list", help="what is stored")
+    for makes in (one, two):
+        makes.add_argument("--dirty", action="store_true", help="from changed code, to try it out")
     args = parser.parse_args()
+    if args.what in ("seeds", "table"):
+        clean(args.dirty)
     if args.what == "seeds":
         print(seeds(args.recipe, args.seeds, settings(args.set), args.title))
     elif args.what == "table":
