@@ -73,7 +73,7 @@ FAMILIES: dict[str, tuple[dict[str, Any], dict[str, dict[str, dict[str, Any]]]]]
                 "transposed": {},
                 "nearest": {"generator": {"upsample": "nearest"}},
             },
-            "instance noise": {"0": {}, "0.3": {"instance_noise": 0.3}},
+            "width": {"16": _width(16), "32": _width(32)},
         },
     ),
     "dcgan-r1-r2": (
@@ -89,7 +89,7 @@ FAMILIES: dict[str, tuple[dict[str, Any], dict[str, dict[str, dict[str, Any]]]]]
         {
             "rates": {"5e-4": _both(5e-4), "1e-3": _both(1e-3), "2e-3": _both(2e-3)},
             "gamma": {"0.05": _gamma(0.05), "1": _gamma(1.0)},
-            "width": {"64, 32, 16": _trunk(64, 32, 16), "128, 64, 32": _trunk(128, 64, 32)},
+            "width": {"32, 16, 16": _trunk(32, 16, 16), "64, 32, 16": _trunk(64, 32, 16)},
         },
     ),
 }
