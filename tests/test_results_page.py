@@ -5,6 +5,7 @@ import statistics
 
 import pytest
 import results_page
+import results_words
 
 STORED = [p for p in sorted(results_page.RESULTS.glob("*/*.json")) if p.name != "progress.json"]
 
@@ -52,7 +53,7 @@ def test_a_score_is_mean_and_standard_deviation_over_seeds():
     ],
 )
 def test_numbers_have_the_digits_they_deserve(values, text):
-    assert results_page.spread(values) == text
+    assert results_words.spread(values) == text
 
 
 def _store(folder, name, result):
@@ -73,3 +74,46 @@ def test_two_fingerprints_in_one_table_are_refused(tmp_path):
     _store(tmp_path, "mixed", result)
     with pytest.raises(ValueError, match="cannot be compared: features is classifier"):
         results_page.page(tmp_path)
+
+
+def test_every_result_names_a_chapter_that_reads_it():
+    for path in STORED:
+        name = path.parent.name
+        chapter = results_page.BOOK / f"{results_words.CHAPTERS[name]}.ipynb"
+        assert name in chapter.read_text(encoding="utf-8"), name
+
+
+@pytest.mark.parametrize(
+    ("rows", "better", "worse", "rest"),
+    [
+        ({"a": [10, 11, 12], "b": [5, 5.5, 6], "c": [20, 21, 22]}, "b", "c", 0),
+        ({"a": [10, 11, 12], "b": [9, 11, 13]}, "none", "none", 1),
+        ({"a": [10, 10, 10], "b": [9, 9, 9]}, "b", "none", 0),
+    ],
+)
+def test_a_verdict_is_arithmetic_on_the_stored_scores(rows, better, worse, rest):
+    words = results_words.verdict(rows)
+    assert f"better: {better}. Worse: {worse}. Not told apart: {rest}" in words
+    turned = results_words.verdict(
+        {k: [-v for v in values] for k, values in rows.items()}, larger=True
+    )
+    assert turned == words
+
+
+def test_one_seed_gives_no_verdict():
+    assert "cannot be told from chance" in results_words.verdict({"a": [1.0], "b": [2.0]})
+
+
+def test_rates_and_penalties_are_those_of_the_row():
+    assert results_words.rates({"g_lr": 1e-3, "d_lr": 2e-4}) == "1e-3, 2e-4"
+    assert results_words.rates({"g_lr": 5e-4, "d_lr": 5e-4}) == "5e-4"
+    assert (
+        results_words.penalties({"penalties": {"r1": {"weight": 0.1, "every": 16}}})
+        == "r1 0.1 every 16"
+    )
+    assert results_words.penalties({"penalties": {"gp": 10.0}, "clip": 0.01}) == "gp 10, clip 0.01"
+
+
+def test_results_made_from_changed_code_are_marked():
+    text = results_page.page()
+    assert text.count("-dirty` (from changed code") == text.count("-dirty`") - 1  # the head's own

@@ -103,6 +103,12 @@ def test_the_check_finds_outside_resources() -> None:
 
 
 @needs_site
+def test_what_speaks_to_the_test_runner_is_not_shown() -> None:
+    pages = {page: (SITE / f"{page}.html").read_text(encoding="utf-8") for page in toc()}
+    assert not [page for page, text in pages.items() if "NBVAL_CHECK_OUTPUT" in text]
+
+
+@needs_site
 def test_every_page_of_the_contents_is_built() -> None:
     missing = [page for page in toc() if not (SITE / f"{page}.html").exists()]
     assert not missing
@@ -216,6 +222,11 @@ def test_no_sideways_scroll_on_a_phone(visit: dict) -> None:
         return phone["scrollWidth"] > phone["width"] and phone
 
     assert not collect(visit, wrong)
+
+
+def test_nothing_is_cut_off_without_a_way_to_scroll_to_it(visit: dict) -> None:
+    assert not collect(visit, lambda entry: entry["cut"])
+    assert not collect(visit, lambda entry: entry["phone"]["cut"])
 
 
 def test_chapters_have_their_buttons(visit: dict) -> None:
