@@ -116,7 +116,7 @@ def rows(name: str, file: str, result: dict[str, Any]) -> str:
     ]
     plans = {
         label: changed(result["recipe"], changes)
-        for label, changes in result.get("settings", {}).items()
+        for label, changes in (result.get("settings") or result.get("recipes") or {}).items()
     }
     lines = [
         (
