@@ -167,6 +167,7 @@ class Store:
             about = publish.machine() | {
                 "recipe": json.loads(FAMILIES["GAN"].to_json()),
                 "recipes": {name: json.loads(plan.to_json()) for name, plan in FAMILIES.items()},
+                "settings": {name: TRIED[name][label] for name, label in stored["chosen"].items()},
                 "seeds": sorted({row["seed"] for row in rows}),
                 "minutes": round(sum(one["minutes"] for one in [*rows, *tried]), 1),
                 "data": data.name,

@@ -114,9 +114,10 @@ def rows(name: str, file: str, result: dict[str, Any]) -> str:
         *judged(scores),
         *origin(result, (s["step"] for s in scores)),
     ]
+    own = result.get("recipes", {})  # a recipe a row, where rows differ in more than settings
     plans = {
-        label: changed(result["recipe"], changes)
-        for label, changes in (result.get("settings") or result.get("recipes") or {}).items()
+        label: changed(own.get(label, result["recipe"]), changes)
+        for label, changes in result.get("settings", {}).items()
     }
     lines = [
         (
