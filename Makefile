@@ -44,7 +44,7 @@ help:
 	@echo "  make bench      measure speed against the usual loop; ARGS=\"--case mlp\""
 	@echo "  make classroom  write student and solution notebooks to build/classroom"
 	@echo "  make site-test  open every built page in headless Chromium"
-	@echo "  make results    write book/all_results.md from book/results"
+	@echo "  make results    write the pages of results from what is stored"
 	@echo "  make address    write [tool.ganlab] of pyproject.toml into links and badges"
 	@echo "  make release    write wheel, sdist, bill of materials and checksums to dist"
 	@echo "  make setup      only install, into $(VENV) (7 GB; 2 GB with PyTorch for the CPU only:"
@@ -134,6 +134,7 @@ address: $(READY)
 
 results: $(READY)
 	"$(PY)" book/tools/results_page.py
+	"$(PY)" book/tools/reliability_page.py
 
 release: $(READY)
 	"$(PY)" book/tools/release.py dist

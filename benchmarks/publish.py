@@ -38,7 +38,7 @@ import ganlab
 from ganlab import plots, runs
 from ganlab.errors import GanlabError
 from ganlab.recipes import Recipe, recipe, settings, source
-from ganlab.runs import save_generator
+from ganlab.runs import published, save_generator
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "book" / "results"
@@ -171,6 +171,7 @@ def store(plan: Any, found: list[runs.Run], folder: Path, **more: Any) -> Path:
         found[0].grid_file(folder / "grid.png")
         progress(found[0], folder / "progress.png")
     save_generator(found[0].generator(), folder / "generator.safetensors", half=True)
+    published.stamp(folder)
     return folder
 
 

@@ -2,15 +2,20 @@
 
 A file is written beside its place under another name, flushed to the disk and moved there; the
 move is atomic, so that a killed process or a full disk leaves the old file or the new one, never
-half of one. Only regular files are ever replaced.
+half of one. Only regular files are ever replaced. What a killed process has left beside is
+removed by the next one that writes there.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
+import platform
+import re
 import stat
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -19,6 +24,8 @@ from typing import Any
 from ganlab.errors import FileError, one_line
 
 PARTIAL = ".partial"
+_HOST = f"{zlib.crc32(platform.node().encode()):08x}"  # a process's number says nothing elsewhere
+_BEGUN = re.compile(rf"\.(\d+)-([0-9a-f]{{8}}){re.escape(PARTIAL)}\.(.+)", re.DOTALL)
 
 
 def reason(error: OSError | ValueError) -> str:
@@ -47,7 +54,17 @@ def told(path: str | os.PathLike, doing: str = "be written", instead: str = "") 
         raise
     except OSError as error:
         hint = f": {instead}" if instead else ""
-        raise FileError(f"{path} cannot {doing} ({reason(error)}){hint}") from error
+        raise FileError(f"{_asked(path)} cannot {doing} ({reason(error)}){hint}") from error
+    except RuntimeError as error:  # what pathlib makes of a loop of links before Python 3.13
+        if not str(error).startswith("Symlink loop"):
+            raise
+        raise FileError(f"{path} cannot {doing} (too many levels of symbolic links)") from error
+
+
+def _asked(path: str | os.PathLike) -> str | os.PathLike:
+    """The path that was asked for, of one that is written beside it."""
+    begun = _BEGUN.fullmatch(os.path.basename(str(path)))
+    return Path(path).with_name(begun[3]) if begun else path
 
 
 def as_path(path: str | os.PathLike) -> Path:
@@ -101,16 +118,61 @@ def replacing(path: str | os.PathLike) -> Iterator[Path]:
         full = Path(os.path.realpath(full))
         # the name's end stays, because writers read the format off it
         short = full.name[-100:]
-        partial = full.with_name(f".{os.getpid()}{PARTIAL}.{short}")
+        partial = full.with_name(f".{os.getpid()}-{_HOST}{PARTIAL}.{short}")
         try:
             yield partial
-            with open(partial, "rb+") as file:
-                os.fsync(file.fileno())
+            flush(partial)
             os.replace(partial, full)
         except BaseException:
             with suppress(OSError):
                 partial.unlink()
             raise
+        with suppress(OSError):  # it is written: the rest is care for the next power cut
+            _flush_folder(full.parent)
+            _sweep(full.parent)
+
+
+def flush(path: str | os.PathLike) -> None:
+    """Wait until what was written to a file is on the disk.
+
+    Raises:
+        OSError: it is not there, or the disk refuses.
+    """
+    with open(path, "rb+") as file:
+        os.fsync(file.fileno())
+
+
+def _flush_folder(folder: Path) -> None:
+    """Bring the names of its files to the disk; Windows does so by itself, and opens no folder."""
+    if os.name == "posix":
+        number = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(number)
+        finally:
+            os.close(number)
+
+
+def _sweep(folder: Path) -> None:
+    """Remove files that processes of this machine have begun and, killed, never ended."""
+    if os.name != "posix":  # elsewhere asking after a process could end it
+        return
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            begun = _BEGUN.fullmatch(entry.name)
+            if begun and begun[2] == _HOST and _gone(int(begun[1])):
+                with suppress(OSError):
+                    os.unlink(entry.path)
+
+
+def _gone(process: int) -> bool:
+    """Whether no process of that number lives."""
+    try:
+        os.kill(process, 0)
+    except (ProcessLookupError, OverflowError):  # a number that no process can have
+        return True
+    except OSError:  # it lives and is somebody else's
+        return False
+    return False
 
 
 def write_bytes(path: str | os.PathLike, data: bytes) -> Path:
@@ -130,8 +192,17 @@ def write_text(path: str | os.PathLike, text: str) -> Path:
 
 
 def write_json(path: str | os.PathLike, values: Any) -> Path:
-    """Write values as JSON, whole."""
-    return write_text(path, json.dumps(values, indent=2, ensure_ascii=False) + "\n")
+    """Write values as JSON, whole; numbers that are not finite, which JSON lacks, as null."""
+    text = json.dumps(_finite(values), indent=2, ensure_ascii=False, allow_nan=False)
+    return write_text(path, text + "\n")
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _finite(part) for key, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(part) for part in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def read_text(path: str | os.PathLike) -> str:

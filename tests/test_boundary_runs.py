@@ -195,7 +195,9 @@ SAVED = {
     "no keys": (stored({"format": 1}), "no identity"),
     "other format": (stored({"format": 9}), "format 9"),
     "log damaged": (
-        lambda run: (run / "log.jsonl").write_text("{}\n" + (run / "log.jsonl").read_text()),
+        lambda run: (run / "log.jsonl").write_text(
+            "{}\n" + (run / "log.jsonl").read_text(encoding="utf-8"), encoding="utf-8"
+        ),
         "log.jsonl is damaged in line 1",
     ),
     "recipe gone": (spoiled("recipe.json", None), "recipe.json is missing"),
@@ -259,7 +261,7 @@ OUT = [
 
 @pytest.mark.parametrize(("out", "words"), OUT)
 def test_where_no_run_can_lie_is_said_in_one_line(tmp_path, capsys, out, words):
-    (tmp_path / "file").write_text("x")
+    (tmp_path / "file").write_text("x", encoding="utf-8")
     (tmp_path / "loop").symlink_to("loop")
     full = out if out[0] in "/~" else f"{tmp_path}/{out}"
     said = line(capsys, [*START, "--out", full])
@@ -306,7 +308,7 @@ def test_our_own_mistake_is_called_so(monkeypatch, capsys, tmp_path):
     said = line(capsys, ["info"], 70)
     assert "this is a fault of ganlab (ZeroDivisionError" in said
     (saved,) = tmp_path.glob("ganlab-fault-*.txt")
-    assert "1 / 0" in saved.read_text()
+    assert "1 / 0" in saved.read_text(encoding="utf-8")
     monkeypatch.setenv("GANLAB_TRACEBACK", "1")
     assert cli.main(["info"]) == 70
     assert "Traceback" in capsys.readouterr().err
@@ -324,7 +326,9 @@ def begun(folder: Path, ignored: tuple[int, ...] = ()) -> subprocess.Popen:
             signal.signal(number, signal.SIG_IGN if number in ignored else signal.SIG_DFL)
 
     command = [sys.executable, "-m", "ganlab", *START, "--steps", "1000000", "--out", str(folder)]
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, preexec_fn=listen)
+    process = subprocess.Popen(
+        command, stderr=subprocess.PIPE, text=True, preexec_fn=listen, encoding="utf-8"
+    )
     for _ in range(600):
         if (folder / "log.jsonl").exists() and (folder / "log.jsonl").stat().st_size:
             return process
@@ -396,9 +400,14 @@ def test_a_folder_that_was_removed_is_not_made_again(tmp_path):
 
 def test_a_full_screen_and_a_closed_one(tmp_path):
     for target in ("/dev/full",):
-        with open(target, "w") as out:
-            done = subprocess.run([sys.executable, "-m", "ganlab", "recipes"], stdout=out,
-                                  stderr=subprocess.PIPE, text=True, check=False)  # fmt: skip
+        with open(target, "w", encoding="utf-8") as out:
+            done = subprocess.run(
+                [sys.executable, "-m", "ganlab", "recipes"],
+                stdout=out,
+                stderr=subprocess.PIPE,
+                encoding="utf-8",
+                check=False,
+            )
         assert done.returncode == 2, done.stderr
         assert done.stderr.splitlines() == [
             "ganlab: the output cannot be written (no space left on device)"

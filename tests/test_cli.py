@@ -42,7 +42,7 @@ def test_a_first_session(capsys, tmp_path):
     files = {p.name for p in run.iterdir()}
     assert {"recipe.json", "log.jsonl", "samples", "checkpoints", "generator.safetensors",
             "scores.json", "about.json", "grid.png"} <= files  # fmt: skip
-    scores = json.loads((run / "scores.json").read_text())
+    scores = json.loads((run / "scores.json").read_text(encoding="utf-8"))
     assert scores["frechet"] > scores["floor"] > 0
     assert scores["features"].startswith("classifier:")
 
@@ -54,7 +54,10 @@ def test_a_first_session(capsys, tmp_path):
     assert "n = 60" in capsys.readouterr().out
 
     assert cli.main(["train", "dcgan-glyphs", "--steps", "15", "--resume", *QUICK]) == 0
-    steps = [json.loads(line)["step"] for line in (run / "log.jsonl").read_text().splitlines()]
+    steps = [
+        json.loads(line)["step"]
+        for line in (run / "log.jsonl").read_text(encoding="utf-8").splitlines()
+    ]
     assert steps == [5, 10, 15]
 
 
@@ -152,11 +155,17 @@ def test_lists(capsys):
 def test_ctrl_c_in_a_terminal_saves_and_says_how_to_go_on(tmp_path):
     command = [sys.executable, "-m", "ganlab", "train", "mlp-ring", "--steps", "1000000",
                "--set", "log_every=20", "--out", "run"]  # fmt: skip
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-                               cwd=tmp_path, env=os.environ | {"OMP_NUM_THREADS": "1"})  # fmt: skip
+    process = subprocess.Popen(
+        command,
+        stderr=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        encoding="utf-8",
+        cwd=tmp_path,
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+    )
     log = tmp_path / "run" / "log.jsonl"
     deadline = time.monotonic() + 60
-    while not (log.exists() and log.read_text()) and time.monotonic() < deadline:
+    while not (log.exists() and log.read_text(encoding="utf-8")) and time.monotonic() < deadline:
         time.sleep(0.1)
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=60)
@@ -172,11 +181,17 @@ def test_torchrun_trains_on_two_processes_into_one_folder(tmp_path):
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
     for name in ("mlp-ring", "mlp-ring-2"):
         done = subprocess.run(
-            command, capture_output=True, text=True, cwd=tmp_path, env=environment, check=False
+            command,
+            capture_output=True,
+            text=True,
+            cwd=tmp_path,
+            env=environment,
+            check=False,
+            encoding="utf-8",
         )
         assert done.returncode == 0, done.stderr[-2000:]
         assert done.stdout.count("of 8 modes found") == 1  # rank 0 speaks, the other is silent
-        about = json.loads((tmp_path / "runs" / name / "about.json").read_text())
+        about = json.loads((tmp_path / "runs" / name / "about.json").read_text(encoding="utf-8"))
         assert about["world"] == 2
     assert sorted(p.name for p in (tmp_path / "runs").iterdir()) == ["mlp-ring", "mlp-ring-2"]
 
@@ -199,6 +214,7 @@ print(seconds, sorted(heavy))
         cwd=tmp_path,
         check=True,
         env=home,
+        encoding="utf-8",
     )
     seconds, heavy = done.stdout.split(maxsplit=1)
     assert float(seconds) < 0.3

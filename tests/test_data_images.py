@@ -220,7 +220,7 @@ def test_odd_folders(tmp_path):
     (tmp_path / "empty").mkdir()
     with pytest.raises(DataError, match="no picture in"):
         load(str(tmp_path / "empty"))
-    (tmp_path / "text.zip").write_text("no zip")
+    (tmp_path / "text.zip").write_text("no zip", encoding="utf-8")
     with pytest.raises(DataError, match="is not a zip"):
         load(str(tmp_path / "text.zip"))
     folder = write(tmp_path / "f", {"a.png": noise(8, 8)})

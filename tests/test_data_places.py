@@ -40,7 +40,7 @@ def test_places_that_are_none_are_one_line(name, line, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     os.mkfifo("pipe")
     (tmp_path / "one.png").write_bytes(GOOD)
-    (tmp_path / "text.txt").write_text("hello")
+    (tmp_path / "text.txt").write_text("hello", encoding="utf-8")
     for ask in (load, native):
         with pytest.raises(DataError) as caught:
             ask(name)
@@ -56,7 +56,7 @@ def test_places_that_are_none_are_one_line(name, line, tmp_path, monkeypatch):
 )  # fmt: skip
 def test_a_root_that_is_none_is_one_line(root, line, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "file").write_text("")
+    (tmp_path / "file").write_text("", encoding="utf-8")
     with pytest.raises(DataError) as caught:
         load("mnist", root=root)
     assert line in one_line(caught)

@@ -56,7 +56,7 @@ def test_celeba_folder_with_its_splits_and_attributes(tmp_path):
     numbers = (1, 2, 162_770, 162_771, 182_638)
     write(home / "img_align_celeba", {f"{n:06}.jpg": noise(178, 218, n) for n in numbers})
     rows = "".join(f"{n:06}.jpg {1 if n % 2 else -1} -1\n" for n in numbers)
-    (home / "list_attr_celeba.txt").write_text(f"5\nSmiling Male\n{rows}")
+    (home / "list_attr_celeba.txt").write_text(f"5\nSmiling Male\n{rows}", encoding="utf-8")
     data = load("celeba")
     assert data.shape == (3, 64, 64)
     assert data.factors["Smiling"].tolist() == [1, 0, 0]

@@ -109,7 +109,7 @@ def folders(tmp_path, monkeypatch, glyphs):
 def test_two_folders(folders, capsys):
     assert cli.main(["evaluate", "made", "--against", "real", "--metrics", "fid,pr,is"]) == 0
     out = capsys.readouterr().out
-    report = json.loads((folders / "evaluation.json").read_text())
+    report = json.loads((folders / "evaluation.json").read_text(encoding="utf-8"))
     assert "classifier has learned from 100 of the real pictures" in out
     for key in ("n", "floor_n", "seed", "features", "accuracy", "resizer", "floor", "task"):
         assert report[key] is not None
@@ -122,7 +122,7 @@ def test_two_folders(folders, capsys):
     assert (
         cli.main(["evaluate", "made", "--against", "real", "--seed", "1", "--out", "b.json"]) == 0
     )
-    again = json.loads((folders / "b.json").read_text())
+    again = json.loads((folders / "b.json").read_text(encoding="utf-8"))
     assert again["features"] == report["features"]  # the seed draws pictures, not the judge
     assert again["frechet"] != first
 
@@ -195,11 +195,11 @@ def test_mistakes_are_one_line_and_exit_2(folders, capsys, monkeypatch):
             shutil.copy(path, folders / name)
             if name == "tiny":
                 Image.open(path).resize((8, 8)).save(folders / name / path.name)
-    (folders / "text").write_text("no pictures")
+    (folders / "text").write_text("no pictures", encoding="utf-8")
     (folders / "dev.json").symlink_to("/dev/null")
     (folders / "run" / "samples").mkdir(parents=True)
     for name in ("recipe.json", "about.json"):
-        (folders / "run" / name).write_text("{}")
+        (folders / "run" / name).write_text("{}", encoding="utf-8")
     for what, (words, line) in MISTAKES.items():
         assert cli.main(["evaluate", *words.split()]) == 2, what
         err = capsys.readouterr().err
@@ -219,12 +219,12 @@ def test_a_run_scores_as_after_training_and_elsewhere_on_request(tmp_path, monke
     small = ["batch=16", "samples=4", "precision=fp32", "generator.width=8", "size=16"]
     words = [w for s in [*small, "discriminator.width=8"] for w in ("--set", s)]
     assert cli.main(["train", "dcgan-glyphs", "--steps", "3", "--out", "run", *words]) == 0
-    kept = (tmp_path / "run/scores.json").read_text()
+    kept = (tmp_path / "run/scores.json").read_text(encoding="utf-8")
     trained = json.loads(kept)
     capsys.readouterr()
     assert cli.main(["evaluate", "run", "--out", "elsewhere.json"]) == 0
-    assert (tmp_path / "run/scores.json").read_text() == kept
-    report = json.loads((tmp_path / "elsewhere.json").read_text())
+    assert (tmp_path / "run/scores.json").read_text(encoding="utf-8") == kept
+    report = json.loads((tmp_path / "elsewhere.json").read_text(encoding="utf-8"))
     assert {k: report[k] for k in trained} == pytest.approx(trained)
     scoring.compare(trained, report)
     assert scoring.verdict(report) == scoring.verdict(trained)
@@ -248,7 +248,7 @@ def test_a_run_on_stacks_keeps_its_mode_count(tmp_path, monkeypatch, capsys):
     capsys.readouterr()
     assert cli.main(["evaluate", "run", "-n", "20", "--metrics", "fid"]) == 0
     assert "modes in 60 samples (real: " in capsys.readouterr().out
-    report = json.loads((tmp_path / "run/scores.json").read_text())
+    report = json.loads((tmp_path / "run/scores.json").read_text(encoding="utf-8"))
     assert (report["task"], report["dims"], report["modes_n"]) == ("digits", 192, 60)
     assert cli.main(["evaluate", "run", "-n", "20", "--metrics", "is"]) == 2
     assert "needs classes" in capsys.readouterr().err
@@ -279,9 +279,9 @@ def test_a_run_is_not_scored_against_what_it_has_not_learned_from(
     trained("mine", glyphs.images[:64])
     trained("fewer", glyphs.select(torch.arange(64)))
     folder = trained("other", glyphs.select(torch.arange(200).flip(0)))
-    about = json.loads((folder / "about.json").read_text())
+    about = json.loads((folder / "about.json").read_text(encoding="utf-8"))
     own = features.pixels(glyphs.select(torch.arange(200).flip(0)))
-    (folder / "about.json").write_text(json.dumps(about | {"pixels": own}))
+    (folder / "about.json").write_text(json.dumps(about | {"pixels": own}), encoding="utf-8")
     small = glyphs.select(torch.arange(200))
     monkeypatch.setattr(ganlab.recipes.building, "load", lambda *a, **k: small)
     for name, line in (
@@ -326,11 +326,11 @@ def test_points_are_scored_by_modes_and_take_no_features(tmp_path, monkeypatch, 
     monkeypatch.chdir(tmp_path)
     assert cli.main(["train", "mlp-ring", "--steps", "2", "--out", "ring", "--no-score"]) == 0
     assert cli.main(["evaluate", "ring", "-n", "100", "--out", "ring.json"]) == 0
-    assert json.loads((tmp_path / "ring.json").read_text())["n"] == 100
+    assert json.loads((tmp_path / "ring.json").read_text(encoding="utf-8"))["n"] == 100
     assert cli.main(["evaluate", "ring", "--features", "inception"]) == 2
     assert "--features is for pictures" in capsys.readouterr().err
     assert cli.main(["evaluate", "ring", "-n", str(10**12), "--out", "all.json"]) == 0
-    assert json.loads((tmp_path / "all.json").read_text())["n"] == 2500
+    assert json.loads((tmp_path / "all.json").read_text(encoding="utf-8"))["n"] == 2500
     for words, line in (
         (["--seed", "-1"], "--seed must be at least 0"),
         (["--out", "ring/about.json"], "what the run itself keeps"),

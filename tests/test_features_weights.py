@@ -4,6 +4,7 @@ import hashlib
 import io
 import os
 import pickle
+import re
 import types
 
 import pytest
@@ -213,3 +214,21 @@ def test_a_cache_that_cannot_be_written_is_one_line(monkeypatch, tmp_path):
     monkeypatch.setattr(torch.hub, "download_url_to_file", lambda *a, **k: 1 / 0)
     with pytest.raises(CheckpointError, match="cannot be downloaded"):
         backbones._published("resnet18")
+
+
+def test_the_old_names_in_files_of_densenets_are_understood(tmp_path):
+    """torchvision renames them when it loads its own files; in its files they are as they were."""
+    from torchvision import models
+
+    torch.manual_seed(0)
+    network = models.DenseNet(4, (2, 2), 8, num_classes=3)
+    old = {
+        re.sub(r"(denselayer\d+\.(?:norm|relu|conv))([12])\.", r"\1.\2.", key): value
+        for key, value in network.state_dict().items()
+    }
+    assert "features.denseblock1.denselayer1.norm.1.weight" in old
+    torch.save(old, tmp_path / "old.pth")
+    other = models.DenseNet(4, (2, 2), 8, num_classes=3)
+    weights.load(other, tmp_path / "old.pth")
+    for key, value in network.state_dict().items():
+        assert torch.equal(other.state_dict()[key], value), key

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import math
 import os
 import stat
 
@@ -9,6 +11,9 @@ import pytest
 
 from ganlab import files
 from ganlab.errors import FileError, GanlabError, one_line
+from ganlab.metrics.scoring import verdict
+from ganlab.recipes import Recipe
+from ganlab.runs import Run
 
 REFUSED = [  # path below the test's folder, and what the line says
     ("folder", "is a folder: name a file"),
@@ -84,3 +89,16 @@ def test_text_is_read_as_utf8_or_named(place):
 
 def test_a_line_cannot_move_the_cursor():
     assert one_line("a\nb\x1b[31m\udcff é\n") == "a\\nb\\x1b[31m\\udcff é"
+
+
+def test_stored_json_is_json(tmp_path):
+    """Python would write Infinity and NaN, which no other reader takes; scores are read back."""
+    values = {"reverse_kl": math.inf, "list": [math.nan, 1.5, (math.inf,)], "found": 0}
+    path = files.write_json(tmp_path / "scores.json", values)
+    stored = json.loads(path.read_text(encoding="utf-8"), parse_constant=pytest.fail)
+    assert stored == {"reverse_kl": None, "list": [None, 1.5, [None]], "found": 0}
+    files.write_text(tmp_path / "recipe.json", Recipe("r", data="ring8", network="mlp").to_json())
+    scores = Run(tmp_path).scores
+    assert scores["reverse_kl"] == math.inf
+    modes = scores | {"kind": "modes", "modes": 8, "good": 0.0, "real_found": 8, "n": 9}
+    assert "reverse KL inf" in verdict(modes | {"real_good": 0.989})

@@ -97,7 +97,7 @@ REFUSED = {
 @pytest.mark.parametrize("what", REFUSED)
 def test_what_cannot_be_drawn_is_refused_in_one_line(what, tmp_path):
     (tmp_path / "in the way.png").mkdir()
-    (tmp_path / "text.png").write_text("no picture")
+    (tmp_path / "text.png").write_text("no picture", encoding="utf-8")
     (tmp_path / "device.png").symlink_to("/dev/null")
     before = sorted(tmp_path.iterdir())
     with pytest.raises(GanlabError) as caught:

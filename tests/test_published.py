@@ -1,5 +1,6 @@
 """Published generators are found by name, whole, and refused in one line."""
 
+import hashlib
 import json
 
 import pytest
@@ -39,6 +40,28 @@ def test_a_published_generator_draws_what_was_stored(shelf):
     assert not g.training
     assert not any(p.requires_grad for p in g.parameters())
     assert published.about("tiny")["seeds"] == [0]
+
+
+def test_weights_are_held_against_the_sum_that_was_published(shelf, tmp_path):
+    folder = tmp_path / "tiny"
+    path = folder / "generator.safetensors"
+    told = published.stamp(folder)
+    assert told == hashlib.sha256(path.read_bytes()).hexdigest()
+    assert published.about("tiny")["sha256"] == told
+    assert published.about("tiny")["seeds"] == [0]  # the rest is as it was
+    ganlab.load("tiny")
+    # another generator of the same networks: its own sum is right, and it is not what was scored
+    g = ganlab.load("tiny")
+    with torch.no_grad():
+        next(g.parameters()).add_(1)
+    stored.save_generator(g, path, half=True)
+    with pytest.raises(CheckpointError, match=r"not the file that results\.json describes"):
+        ganlab.load("tiny")
+    published.stamp(folder)
+    ganlab.load("tiny")
+    path.unlink()
+    with pytest.raises(FileError, match="fetch it again"):
+        published.read(folder)
 
 
 def test_names_are_those_that_hold_a_generator(shelf):

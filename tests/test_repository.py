@@ -191,7 +191,9 @@ def test_versions_agree() -> None:
 
 def validate(schema: str, files: list[Path]) -> subprocess.CompletedProcess:
     command = [sys.executable, "-m", "check_jsonschema", "--builtin-schema", f"vendor.{schema}"]
-    return subprocess.run([*command, *map(str, files)], capture_output=True, text=True)
+    return subprocess.run(
+        [*command, *map(str, files)], capture_output=True, text=True, encoding="utf-8"
+    )
 
 
 def test_workflows_follow_their_schema() -> None:
@@ -241,7 +243,7 @@ def make_targets() -> set[str]:
 
 
 def test_make_without_a_target_explains_every_main_target() -> None:
-    run = subprocess.run(["make", "-s"], cwd=ROOT, capture_output=True, text=True)
+    run = subprocess.run(["make", "-s"], cwd=ROOT, capture_output=True, text=True, encoding="utf-8")
     assert run.returncode == 0, run.stderr
     for target in make_targets() - {"help", "guard", "lint", "types", "unit", "notebooks"}:
         assert f"make {target}" in run.stdout
@@ -267,7 +269,9 @@ def test_paths_in_recipes_are_quoted() -> None:
 
 
 def test_make_book_builds_with_every_warning_an_error() -> None:
-    run = subprocess.run(["make", "-n", "book"], cwd=ROOT, capture_output=True, text=True)
+    run = subprocess.run(
+        ["make", "-n", "book"], cwd=ROOT, capture_output=True, text=True, encoding="utf-8"
+    )
     build = next(line for line in run.stdout.splitlines() if "jupyter-book build" in line)
     assert {"-n", "-W", "--keep-going"} <= set(build.split())
 
@@ -375,7 +379,7 @@ def test_an_encoding_left_open_is_found(code: str, passes: bool) -> None:
     assert (encoding_left_open(code) == []) == passes
 
 
-@pytest.mark.parametrize("folder", ["ganlab", "benchmarks", "book/tools"])
+@pytest.mark.parametrize("folder", ["ganlab", "benchmarks", "book/tools", "tests"])
 def test_text_is_utf8_on_every_platform(folder: str) -> None:
     for path in (ROOT / folder).rglob("*.py"):
         lines = encoding_left_open(path.read_text(encoding="utf-8"))

@@ -35,7 +35,10 @@ def home(tmp_path_factory):
     runs.train("stylegan2-glyphs", folder / "named", data=four, evaluate=False, device="cpu",
                channels=1, classes=4, **SMALL, **style)  # fmt: skip
     about = folder / "named" / "about.json"
-    about.write_text(json.dumps(json.loads(about.read_text()) | {"classes": CLASSES}))
+    about.write_text(
+        json.dumps(json.loads(about.read_text(encoding="utf-8")) | {"classes": CLASSES}),
+        encoding="utf-8",
+    )
     runs.train("mlp-ring", folder / "points", steps=1, evaluate=False, device="cpu")
     return folder
 
@@ -170,13 +173,13 @@ def test_a_mistake_is_one_line_and_writes_nothing(what, home, here, capsys, monk
     name, words, line = HOSTILE[what]
     (here / "folder.png").mkdir()
     (here / "folder.npz").mkdir()
-    (here / "folder.npz" / "x").write_text("x")
-    (here / "file").write_text("a file")
+    (here / "folder.npz" / "x").write_text("x", encoding="utf-8")
+    (here / "file").write_text("a file", encoding="utf-8")
     (here / "device.png").symlink_to("/dev/null")
     (here / "letters").mkdir()
-    (here / "letters" / "a letter").write_text("dear")
+    (here / "letters" / "a letter").write_text("dear", encoding="utf-8")
     (here / "earlier").mkdir()
-    (here / "earlier" / "00007.png").write_text("of an earlier call")
+    (here / "earlier" / "00007.png").write_text("of an earlier call", encoding="utf-8")
     if what == "a full disk":
 
         def full(*_):
@@ -209,6 +212,6 @@ def test_pictures_that_are_not_finite_are_not_written(home, here, capsys, monkey
 def test_a_folder_takes_the_same_call_again(home, here):
     for _ in range(2):
         assert run_command(home, "grey", "-n", 3, "--out", "many") == 0
-    (here / "many" / ".DS_Store").write_text("hidden")
+    (here / "many" / ".DS_Store").write_text("hidden", encoding="utf-8")
     assert run_command(home, "grey", "-n", 12, "--out", "many") == 0
     assert len(list((here / "many").glob("*.png"))) == 12

@@ -70,6 +70,7 @@ def child(code, *args):
         text=True,
         timeout=120,
         check=False,
+        encoding="utf-8",
     )
 
 
@@ -265,14 +266,14 @@ def test_no_read_back_between_log_lines(world, monkeypatch):
 
 def test_a_log_cut_short_by_a_kill_is_read(tmp_path):
     path = tmp_path / "log.jsonl"
-    path.write_text('{"step": 4}\n{"step": 8}\n{"ste')
+    path.write_text('{"step": 4}\n{"step": 8}\n{"ste', encoding="utf-8")
     assert [r["step"] for r in read_log(path)] == [4, 8]
 
     class At:
         step = 4
 
     JsonLines(path).on_start(At())
-    assert path.read_text() == '{"step": 4}\n'
+    assert path.read_text(encoding="utf-8") == '{"step": 4}\n'
 
 
 def test_differences_are_named():
@@ -301,15 +302,28 @@ RANKS = """
 
 def test_two_ranks_are_one_process_with_twice_the_batch(tmp_path):
     script = tmp_path / "ranks.py"
-    script.write_text(COMMON + textwrap.dedent(RANKS))
+    script.write_text(COMMON + textwrap.dedent(RANKS), encoding="utf-8")
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
     two = subprocess.run(
-        [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2",
-         str(script), str(tmp_path)],
-        capture_output=True, text=True, timeout=120, env=environment, check=False)  # fmt: skip
+        [
+            sys.executable,
+            "-m",
+            "torch.distributed.run",
+            "--standalone",
+            "--nproc-per-node",
+            "2",
+            str(script),
+            str(tmp_path),
+        ],
+        capture_output=True,
+        encoding="utf-8",
+        timeout=120,
+        env=environment,
+        check=False,
+    )
     assert two.returncode == 0, two.stderr[-2000:]
     one = subprocess.run([sys.executable, str(script), str(tmp_path)], capture_output=True,
-                         text=True, timeout=120, env=environment, check=False)  # fmt: skip
+                         encoding="utf-8", timeout=120, env=environment, check=False)  # fmt: skip
     assert one.returncode == 0, one.stderr[-2000:]
     first, second, alone = (torch.load(tmp_path / f"state-{name}.pt", weights_only=True)
                             for name in ("2-0", "2-1", "1-0"))  # fmt: skip

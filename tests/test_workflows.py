@@ -162,7 +162,9 @@ def test_colab_runs_by_digest() -> None:
 def test_dependabot_looks_after_actions_tools_and_the_browser_tests() -> None:
     path = HOME / "dependabot.yml"
     schema = ["check_jsonschema", "--builtin-schema", "vendor.dependabot", str(path)]
-    run = subprocess.run([sys.executable, "-m", *schema], capture_output=True, text=True)
+    run = subprocess.run(
+        [sys.executable, "-m", *schema], capture_output=True, text=True, encoding="utf-8"
+    )
     assert run.returncode == 0, run.stdout
     updates = read(path.read_text(encoding="utf-8"))["updates"]
     assert {u["package-ecosystem"] for u in updates} == {"github-actions", "pip", "npm"}

@@ -68,7 +68,8 @@ def reader(monkeypatch, tmp_path):
     def run(section: str) -> dict:
         names: dict = {"__name__": "page"}
         for i, block in enumerate(PYTHON[section]):
-            text = re.sub(r"steps=\d+", "steps=2", block)
+            few = lambda found: f"steps={max(2, int(found[1]) // 300)}"  # noqa: E731
+            text = re.sub(r"steps=(\d+)", few, block)
             file = f"<{section} {i}>"
             linecache.cache[file] = len(text), None, text.splitlines(True), file
             exec(compile(text, file, "exec", dont_inherit=True), names)
@@ -105,6 +106,21 @@ def test_own_pictures_are_rectangles(reader, tmp_path):
     assert names["run"].sample(2).shape == (2, 3, 32, 64)
     assert names["run"].about["shape"] == [3, 32, 64]
     assert (tmp_path / "mine.png").is_file()
+
+
+def test_an_own_start_and_a_change_on_the_way(reader, tmp_path):
+    reader("Your own start")
+    first, digits = (Run(tmp_path / "runs" / name) for name in ("first", "digits"))
+    assert digits.about["start"]["from"] == str(Path("runs/first"))
+    assert digits.about["start"]["players"] == ["discriminator", "generator"]
+    assert digits.recipe.data_options == {"characters": "0123456789"}
+    assert first.about["changes"] == [{"step": 2, "field": "g_lr", "before": 1e-3, "after": 1e-4}]
+    assert first.step == 3
+    inline = re.findall(r"`ganlab (train [^`]*)`", SECTIONS["Your own start"])
+    parser = main.__globals__["parser"]()
+    begun, resumed = (parser.parse_args(shlex.split(words)) for words in inline)
+    assert begun.start_from == "runs/first"
+    assert (resumed.resume, resumed.allow, resumed.set) == (True, ["batch"], ["batch=32"])
 
 
 def test_an_own_network_is_a_word_of_recipes(reader, tmp_path):

@@ -16,6 +16,8 @@ examples:
   ganlab train dcgan-mnist --steps 500 --set generator.width=64 --set g_lr=1e-4
   ganlab train dcgan-glyphs --data ~/pictures/cats --set size=64 --set channels=3
   ganlab train dcgan-mnist --out runs/dcgan-mnist --resume     after Ctrl-C, a crash or a kill
+  ganlab train dcgan-mnist --out runs/dcgan-mnist --resume --allow batch --set batch=32
+  ganlab train dcgan-glyphs --data ~/letters --from runs/dcgan-mnist    begin with its weights
   torchrun --nproc-per-node 2 -m ganlab train dcgan-mnist      on two GPUs (or processes)
 
 The run's folder holds recipe.json, log.jsonl, samples/, checkpoints/, generator.safetensors
@@ -40,6 +42,24 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--out", type=Path, help="the run's folder (default: runs/RECIPE)")
     parser.add_argument("--resume", action="store_true", help="continue from the last checkpoint")
+    parser.add_argument(
+        "--allow",
+        action="append",
+        default=[],
+        metavar="FIELD",
+        help="with --resume: let this field have another value from here on, as batch or g_lr;"
+        " may be repeated",
+    )
+    parser.add_argument(
+        "--from",
+        dest="start_from",
+        metavar="RUN",
+        help="begin a new training with the networks of another run, or with the generator alone"
+        " of a safetensors file or of the name of a published one",
+    )
+    parser.add_argument(
+        "--from-skip", action="store_true", help="begin layers anew that do not fit --from"
+    )
     parser.add_argument("--device", help="cpu, cuda or mps (default: the best there is)")
     parser.add_argument(
         "--track",
@@ -77,6 +97,9 @@ def train(args: argparse.Namespace) -> int:
             trackers=args.track,
             callbacks=callbacks,
             evaluate=not args.no_score,
+            start_from=args.start_from,
+            start_skip=args.from_skip,
+            allow=[field for word in args.allow for field in word.split(",")],
             **changes,
         )
     finally:

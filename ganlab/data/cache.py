@@ -7,7 +7,6 @@ import hashlib
 import json
 import os
 import shutil
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -22,9 +21,9 @@ from ganlab.data import entry as entries
 from ganlab.data.entry import Damaged, Unkept, keeping
 from ganlab.data.entry import Decoded as Decoded
 from ganlab.data.imageset import ImageSet
-from ganlab.errors import one_line
+from ganlab.errors import FileError, one_line
 from ganlab.files import as_path
-from ganlab.progress import bar, wanted
+from ganlab.progress import bar, tell, wanted
 
 FORMAT = 1
 BUILDING = ".building-"  # begins the names of folders of entries that are not whole yet
@@ -37,16 +36,21 @@ _LOCKLESS = {errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOTSUP}
 
 def say(line: str) -> None:
     """Print one line for the user on stderr, so that stdout stays clean for results."""
-    print(f"ganlab: {line}", file=sys.stderr, flush=True)
+    tell(f"ganlab: {line}")
 
 
 def cache_root() -> Path:
     """The folder that ganlab may write to: ``$GANLAB_CACHE`` or the user's cache folder.
 
     Raises:
-        FileError: it is in the home of a user who does not exist.
+        FileError: it is in the home of a user who does not exist, or who has none.
     """
-    return as_path(os.environ.get("GANLAB_CACHE") or platformdirs.user_cache_dir("ganlab"))
+    if given := os.environ.get("GANLAB_CACHE"):
+        return as_path(given)
+    try:
+        return as_path(platformdirs.user_cache_dir("ganlab"))
+    except RuntimeError:  # a user without a name, as in a container
+        raise FileError("this user has no home for a cache: set GANLAB_CACHE to a folder") from None
 
 
 def data_root(root: str | os.PathLike | None = None) -> Path:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterator
+import math
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -82,7 +83,10 @@ class Player:
         self.schedule = schedule
         self.steps = 0
         self.average = Average(network, half_life, ramp) if half_life else None
-        self._rates = [group["lr"] for group in optimizer.param_groups]
+        self._options = [
+            {key: value for key, value in group.items() if key != "params"}
+            for group in optimizer.param_groups
+        ]
         self.weights: list[Tensor] = [p for p in network.parameters() if p.requires_grad]
 
     @property
@@ -115,14 +119,18 @@ class Player:
         """
         ranks.average(p.grad for p in self.weights if p.grad is not None)
         if self.schedule is not None:
-            factor = self.schedule(self.steps)
-            for group, rate in zip(self.optimizer.param_groups, self._rates, strict=True):
-                group["lr"] = rate * factor
+            self._paced()
         self.optimizer.step()
         self.clear()
         self.steps += 1
         if self.average is not None:
             self.average.update(images)
+
+    def _paced(self) -> None:
+        """Put the learning rates of this step in force."""
+        factor = 1.0 if self.schedule is None else self.schedule(self.steps)
+        for group, first in zip(self.optimizer.param_groups, self._options, strict=True):
+            group["lr"] = first["lr"] * factor
 
     def clear(self) -> None:
         """Forget the gradients: `zero_grad` without its bookkeeping, which costs more."""
@@ -147,3 +155,29 @@ class Player:
         self.steps = state["steps"]
         if self.average is not None:
             self.average.load_state_dict(state["average"])
+
+    def renew(self) -> None:
+        """Put the rates, betas and the like that this player was made with back in force.
+
+        `load_state_dict` restores those of the checkpoint with the optimiser's state, which is
+        right unless the recipe has been changed on purpose.
+        """
+        for group, first in zip(self.optimizer.param_groups, self._options, strict=True):
+            group.update(first)
+        self._paced()
+        if any(group.get("momentum") for group in self.optimizer.param_groups):
+            for state in self.optimizer.state.values():
+                if "square_avg" in state:  # RMSProp has no such buffer from times without momentum
+                    state.setdefault("momentum_buffer", torch.zeros_like(state["square_avg"]))
+
+    def begin(self, weights: Mapping[str, Tensor], averaged: Mapping[str, Tensor]) -> None:
+        """Start from given weights in place of random ones; keys that are not given stay.
+
+        The running average starts from weights of its own. They are trained, so that there is no
+        reason to forget them fast: its half-life is the full one from the first step on.
+        """
+        self.network.load_state_dict(weights, strict=False)
+        if self.average is not None:
+            self.average.network.load_state_dict(averaged, strict=False)
+            if self.average.ramp:
+                self.average.images = math.ceil(self.average.half_life / self.average.ramp)

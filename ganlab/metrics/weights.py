@@ -28,6 +28,7 @@ URLS = (
 )
 SHA256 = "6726825d0af5f729cebd5821db510b11b1cfad8faad88a03f1befd49fb9129b2"
 MEGABYTES = 96
+_OLD_NAMES = re.compile(r"(denselayer\d+\.(?:norm|relu|conv))\.([12])(?=\.)")
 
 
 def cached(url: str) -> Path:
@@ -162,6 +163,9 @@ def load(network: nn.Module, path: Path) -> None:
         ) from error
     if not isinstance(state, Mapping):
         raise CheckpointError(f"{path} holds no state dict, but a {type(state).__name__}")
+    own = network.state_dict()
+    # torchvision's files of DenseNets say `norm.1` where its networks have said `norm1` for years
+    state = {_OLD_NAMES.sub(r"\1\2", k) if k not in own else k: v for k, v in state.items()}
     try:
         network.load_state_dict(state)
     except (RuntimeError, TypeError) as error:

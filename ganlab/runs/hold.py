@@ -13,7 +13,7 @@ from filelock import FileLock, Timeout
 
 from ganlab.data.cache import say
 from ganlab.errors import CheckpointError
-from ganlab.files import told
+from ganlab.files import told, write_text
 
 LOCK, HOLDER = ".lock", ".holder.json"
 
@@ -46,15 +46,17 @@ class Hold:
                     "host": platform.node(),
                     "since": time.strftime("%Y-%m-%d %H:%M"),
                 }
-                (folder / HOLDER).write_text(json.dumps(mine), encoding="utf-8")
+                write_text(folder / HOLDER, json.dumps(mine))
         except NotImplementedError:  # a file system without locks
             say(f"{folder} lies on a disk without locks: do not start a second training there")
 
     def _holder(self) -> str:
         try:
+            if not (self.folder / HOLDER).is_file():  # a pipe of that name would never answer
+                return "another process"
             found = json.loads((self.folder / HOLDER).read_text(encoding="utf-8"))
             return f"process {found['process']} on {found['host']} since {found['since']}"
-        except (OSError, ValueError, KeyError, TypeError):
+        except (OSError, ValueError, KeyError, TypeError, RecursionError):
             return "another process"
 
     def release(self) -> None:

@@ -4,7 +4,8 @@
     about("stylegan2-glyphs-64")["runs"][0]["scores"]
 
 They lie in `book/results/NAME/` as safetensors in 16 bits, beside the recipe, the seeds, the
-device and the scores that they were published with; a wheel holds a copy (`setup.py`).
+device and the scores that they were published with; a wheel holds a copy (`setup.py`). The SHA-256
+of the weights stands among them, so that a file that was damaged or exchanged on its way is told.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from typing import Any
 from torch import nn
 
 from ganlab.errors import CheckpointError, GanlabError, unknown
-from ganlab.files import as_path
+from ganlab.files import as_path, digest, told, write_text
 from ganlab.recipes import BaseRecipe
 from ganlab.runs.stored import read_generator, read_table
 
@@ -98,8 +99,41 @@ def read(here: Path) -> tuple[nn.Module, Any, tuple[int, ...]]:
     facts = _facts(here / RESULTS)
     if not {"recipe", "shape"} <= facts.keys():
         raise CheckpointError(f"{here / RESULTS} has no recipe or no shape: no generator's results")
+    prove(here, facts)
     plan, shape = BaseRecipe.from_json(json.dumps(facts["recipe"])), tuple(facts["shape"])
     return read_generator(here / WEIGHTS, plan, shape), plan, shape
+
+
+def prove(here: Path, facts: dict[str, Any]) -> None:
+    """Hold the weights against the SHA-256 that their results name; older ones name none.
+
+    Raises:
+        CheckpointError: the file is another one.
+        FileError: it is missing or cannot be read.
+    """
+    path, named = here / WEIGHTS, facts.get("sha256")
+    if named is None:
+        return
+    with told(path, "be read", "fetch it again"):
+        found = digest(path)
+    if found != named:
+        raise CheckpointError(
+            f"{path} is not the file that {RESULTS} describes (its SHA-256 begins with"
+            f" {found[:12]}, not with {str(named)[:12]}): fetch both again"
+        )
+
+
+def stamp(here: Path) -> str:
+    """Write the SHA-256 of a result's weights into its results; returns it.
+
+    Raises:
+        GanlabError: a file is missing, damaged or cannot be written.
+    """
+    with told(here / WEIGHTS, "be read"):
+        found = digest(here / WEIGHTS)
+    facts = _facts(here / RESULTS) | {"sha256": found}
+    write_text(here / RESULTS, json.dumps(facts, ensure_ascii=False) + "\n")
+    return found
 
 
 def _facts(path: Path) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import stat
 from functools import cached_property
@@ -13,7 +14,7 @@ from torch import Tensor, nn
 
 from ganlab import plots
 from ganlab.data import load
-from ganlab.errors import CheckpointError, DataError, FileError, RecipeError
+from ganlab.errors import CheckpointError, DataError, FileError, RecipeError, one_line
 from ganlab.files import as_path, read_text, told, write_json
 from ganlab.metrics import obeyed, recognised, score
 from ganlab.models import drawn
@@ -85,7 +86,10 @@ class Run:
         """The scores of the last evaluation; empty if there was none."""
         path = self.folder / "scores.json"
         instead = "delete it; 'ganlab evaluate' writes it again"
-        return read_table(path, instead) if path.exists() else {}
+        found = read_table(path, instead) if path.exists() else {}
+        # JSON has no infinity: of samples none of which is good the divergence is stored as null
+        endless = [key for key in found if key.endswith("reverse_kl") and found[key] is None]
+        return found | dict.fromkeys(endless, math.inf)
 
     @cached_property
     def _kept(self) -> dict[str, nn.Module]:
@@ -218,7 +222,10 @@ def saved_recipe(folder: Path) -> Any:
     """
     path = folder / "recipe.json"
     with told(path, "be read"):
-        there = stat.S_ISREG(os.stat(path).st_mode) if os.path.lexists(path) else False
+        try:
+            there = stat.S_ISREG(os.stat(path).st_mode)
+        except FileNotFoundError:  # only then: what may not be looked at may well be a run
+            there = False
     if not there:
         raise CheckpointError(
             f"{folder} is not a run: it holds no recipe.json (runs are made by 'ganlab train')"
@@ -229,6 +236,10 @@ def saved_recipe(folder: Path) -> Any:
         raise CheckpointError(f"{error}: restore the file, or train again elsewhere") from error
     except RecipeError as error:  # damaged, or of networks that are registered elsewhere
         raise RecipeError(f"{path}: {error}") from error
+    except (ValueError, RecursionError) as error:  # no JSON that could be read to its end
+        raise RecipeError(
+            f"{path} is damaged ({one_line(error)[:60]}): restore it, or train again elsewhere"
+        ) from error
 
 
 def saved_about(folder: Path) -> dict[str, Any]:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import glob
 import os
-import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -18,13 +16,24 @@ from ganlab.data.images import NAMES as PICTURES
 from ganlab.data.own import distribution, own
 from ganlab.data.spots import absolute
 from ganlab.devices import present
-from ganlab.errors import CheckpointError, DataError, GanlabError, RecipeError, one_line
-from ganlab.files import as_path, told, write_json, write_text
+from ganlab.errors import (
+    CheckpointError,
+    DataError,
+    FileError,
+    GanlabError,
+    RecipeError,
+    one_line,
+)
+from ganlab.files import as_path
 from ganlab.recipes import BaseRecipe, build, recipe, source
+from ganlab.runs.allowed import Allowed
+from ganlab.runs.folders import latest, taken
 from ganlab.runs.hold import Hold
+from ganlab.runs.opening import Opening
+from ganlab.runs.pretrained import Start, found
 from ganlab.runs.run import Run, saved_about, saved_recipe
 from ganlab.runs.stored import provenance, save_generator
-from ganlab.training import TRACKERS, Callback, Referee, Trainer, checkpoint
+from ganlab.training import TRACKERS, Callback, Trainer, checkpoint
 
 
 def pick_device(name: str | torch.device | None = None) -> torch.device:
@@ -50,6 +59,9 @@ def train(
     callbacks: Sequence[Callback] = (),
     data: Any = None,
     evaluate: bool = True,
+    start_from: Any = None,
+    start_skip: bool = False,
+    allow: str | Sequence[str] = (),
     **changes: Any,
 ) -> Run:
     """Train a recipe from start to finish, in a run folder.
@@ -64,6 +76,11 @@ def train(
         data: another than the recipe's: the name of a set, a folder or zip, an `ImageSet`, a
             tensor or array, a torch or Hugging Face data set (`ganlab.data.own`).
         evaluate: score the generator at the end.
+        start_from: begin with trained weights: a run or its folder (all its players, from its
+            newest checkpoint), the name of a published generator or a safetensors file (the
+            generator alone). The rest of the training is new.
+        start_skip: begin layers anew that do not fit `start_from`, in place of a refusal.
+        allow: fields that a resumed run may have other values of from here on, as `["batch"]`.
         **changes: fields of the recipe to change.
 
     Returns:
@@ -74,6 +91,8 @@ def train(
             to do.
     """
     plan = planned(which, out, resume, **changes)
+    allowed = Allowed(plan, allow, resume)
+    start = found(start_from, start_skip, resume)
     given = data is not None and not isinstance(data, str | Path)
     plan, data = chosen(plan, data, fresh=not resume)
     for name in trackers:
@@ -83,11 +102,12 @@ def train(
     place = pick_device(device)
     if place.type == "cuda" and world > 1:
         place = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
-    folder, hold = ranks.agree(lambda: _taken(plan, out, resume)), None
+    folder, hold = ranks.agree(lambda: taken(plan, out, resume)), None
     try:
         if rank == 0:
             hold = Hold(folder)
-        run = _play(plan, folder, data, given, place, (rank, world), resume, trackers, callbacks)
+        rules = resume, start, allowed
+        run = _play(plan, folder, data, given, place, (rank, world), rules, trackers, callbacks)
         if rank == 0 and evaluate and not run.stopped:
             _score(run)
         ranks.barrier()
@@ -110,7 +130,7 @@ def planned(which: Any, out: Any = None, resume: bool = False, **changes: Any) -
     asked = recipe(which, **changes)
     if not resume:
         return asked
-    folder = _latest(which) if out is None else as_path(out)
+    folder = latest(which) if out is None else as_path(out)
     if not (folder / "recipe.json").exists():
         return asked  # refused, or started over, once the folder is looked at
     own = saved_recipe(folder)
@@ -126,17 +146,14 @@ def _play(
     given: bool,
     place: torch.device,
     rank_of: tuple[int, int],
-    resume: bool,
+    rules: tuple[bool, Start | None, Allowed],
     trackers: Sequence[str],
     callbacks: Sequence[Callback],
 ) -> Run:
     """The training itself, in a folder that is held."""
-    rank, world = rank_of
-    if resume and not given and (before := saved_about(folder)).get("own_data"):
-        raise CheckpointError(
-            f"{folder} was trained on data that were handed over ({before.get('data')}): resume it"
-            " in Python, with ganlab.train(..., resume=True, data=...)"
-        )
+    (rank, world), (resume, start, allowed) = rank_of, rules
+    if resume:
+        _resumable(folder, given)
     if data is None:  # rank 0 downloads and decodes, the others find it in the cache
         data = source(plan) if rank == 0 else None
         ranks.barrier()
@@ -147,6 +164,8 @@ def _play(
     size = len(data) if hasattr(data, "__len__") else 0
     identity |= {"data_count": getattr(data, "count", None) or size}
     about = provenance(plan, data, place, world, given)
+    if start is not None:
+        about["start"] = start.give(game, plan, data)
     watchers = [Opening(folder, plan, about), *callbacks] if rank == 0 else list(callbacks)
     if rank == 0:
         for name in trackers:
@@ -160,6 +179,8 @@ def _play(
         watchers,
         identity,
         plan.samples,
+        judge=allowed,
+        begins=start is not None,
     )
     trainer.fit(game, stream, plan.steps, resume)
     if rank == 0:
@@ -169,6 +190,26 @@ def _play(
     run = Run(folder)
     run.stopped, run.data = trainer.stopped, data
     return run
+
+
+def _resumable(folder: Path, given: bool) -> None:
+    """Refuse to resume a run with less than it was made of.
+
+    Raises:
+        CheckpointError: data that were handed over are not, or the weights that it began with are
+            gone.
+    """
+    before = saved_about(folder)
+    if before.get("own_data") and not given:
+        raise CheckpointError(
+            f"{folder} was trained on data that were handed over ({before.get('data')}): resume it"
+            " in Python, with ganlab.train(..., resume=True, data=...)"
+        )
+    if before.get("start") and checkpoint.latest(folder / "checkpoints") is None:
+        raise CheckpointError(
+            f"{folder} has lost its checkpoints, and with them the weights that it began with:"
+            " begin again, with --from and another --out"
+        )
 
 
 def _score(run: Run) -> None:
@@ -181,27 +222,6 @@ def _score(run: Run) -> None:
         say(f"not scored: {one_line(error)}")
 
 
-class Opening(Callback):
-    """Writes what a run is, once its checkpoint has been accepted and not before."""
-
-    def __init__(self, folder: Path, plan: Any, about: dict[str, Any]) -> None:
-        self.folder, self.plan, self.about = folder, plan, about
-
-    def on_start(self, trainer: Referee) -> None:
-        """Write recipe and provenance; of a resumed run say what is another now."""
-        before = saved_about(self.folder) if trainer.step else {}
-        other = [
-            f"{key} {before[key]}, now {self.about[key]}"
-            for key in ("threads", "device", "torch", "ganlab")
-            if before.get(key) not in (None, self.about[key])
-        ]
-        if other:
-            say(f"resumed with {'; '.join(other)}: the rest will differ in its last bits")
-        if trainer.step <= self.plan.steps:  # fewer steps than were played change nothing
-            write_text(self.folder / "recipe.json", self.plan.to_json() + "\n")
-        write_json(self.folder / "about.json", self.about)
-
-
 def chosen(plan: Any, data: Any, fresh: bool = True) -> tuple[Any, Any]:
     """The recipe and the loaded data (or None) of what `train` was given.
 
@@ -209,7 +229,10 @@ def chosen(plan: Any, data: Any, fresh: bool = True) -> tuple[Any, Any]:
     other pictures.
     """
     if isinstance(data, str | Path):
-        same = os.path.abspath(str(data)) == os.path.abspath(plan.data)
+        try:
+            same = os.path.abspath(str(data)) == os.path.abspath(plan.data)
+        except FileNotFoundError:  # nothing is relative to a folder that is not there
+            raise FileError("the working folder was removed: change into another one") from None
         plan, data = (plan if same else plan.with_(data=str(data))), None
         fresh = fresh or not same
     if data is None:
@@ -223,59 +246,3 @@ def chosen(plan: Any, data: Any, fresh: bool = True) -> tuple[Any, Any]:
             " take a recipe of pictures"
         )
     return plan, own(data, size=plan.side, channels=plan.channels)
-
-
-def _taken(plan: BaseRecipe, out: str | Path | None, resume: bool) -> Path:
-    """The run's folder, made; never one that holds another run.
-
-    Raises:
-        FileError: no folder can be made there.
-        CheckpointError, GanlabError: it holds another run, or none to resume.
-    """
-    if out is None and resume:
-        return _latest(plan.name)
-    if out is None:
-        base, number = Path("runs") / (plan.name or "run"), 1
-        while True:
-            folder = base if number == 1 else base.with_name(f"{base.name}-{number}")
-            with told(folder, "be made", "choose a folder with --out"):
-                try:  # made, not looked for: two runs that start together take two folders
-                    folder.mkdir(parents=True)
-                    return folder
-                except FileExistsError:
-                    number += 1
-    folder = as_path(out)
-    with told(out, "be made", "choose another --out"):
-        if resume and not folder.exists():
-            raise CheckpointError(f"{folder} does not exist: there is nothing to resume")
-        holds = (folder / "recipe.json").exists()
-        saved = checkpoint.latest(folder / "checkpoints")
-        if resume and saved is None and not holds:
-            raise CheckpointError(f"{folder} holds no checkpoint to resume from")
-        if resume and not holds:
-            raise CheckpointError(
-                f"{folder}/recipe.json is missing: restore it, or train again into another folder"
-            )
-        if not resume and (holds or saved):
-            raise GanlabError(
-                f"{folder} already holds a run: add --resume, or choose another --out"
-            )
-        folder.mkdir(parents=True, exist_ok=True)
-    return folder
-
-
-def _latest(name: str) -> Path:
-    """The newest run of a recipe under runs/: NAME or NAME-2, not that of a longer name."""
-    found = []
-    for folder in Path("runs").glob(f"{glob.escape(name)}*"):
-        number = folder.name.removeprefix(name)
-        if re.fullmatch(r"(-\d+)?", number) and (folder / "recipe.json").is_file():
-            try:
-                if saved_recipe(folder).name == name:
-                    found.append(folder)
-            except CheckpointError:
-                if folder.name == name:  # the one that was meant, and it is damaged
-                    raise
-    if not found:
-        raise CheckpointError(f"no run of {name} under runs/: there is nothing to resume")
-    return max(found, key=lambda p: (p / "recipe.json").stat().st_mtime)

@@ -11,7 +11,8 @@ from ganlab.training.callbacks import (
     read_log,
     write_samples,
 )
-from ganlab.training.trainer import Trainer, differences
+from ganlab.training.identity import differences
+from ganlab.training.trainer import Trainer
 
 __all__ = [
     "TRACKERS",

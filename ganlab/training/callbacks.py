@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import sys
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -13,6 +12,7 @@ import torch
 from ganlab import plots
 from ganlab.errors import CheckpointError, GanlabError
 from ganlab.files import read_text, replacing, told, write_text
+from ganlab.progress import tell
 
 Record = dict[str, Any]
 
@@ -25,12 +25,16 @@ class Referee(Protocol):
         folder: of the run, or None.
         game: being played.
         log: records so far, in this session.
+        last_checkpoint: the newest that was read or written.
+        changed: what is another than in the resumed checkpoint, field -> (before, now).
     """
 
     step: int
     folder: Path | None
     game: Any
     log: list[Record]
+    last_checkpoint: Path | None
+    changed: dict[str, tuple[Any, Any]]
 
 
 class Callback:
@@ -79,7 +83,7 @@ def read_log(path: Path) -> list[Record]:
         try:
             record = json.loads(line)
             good = isinstance(record, dict) and type(record.get("step")) is int
-        except json.JSONDecodeError:
+        except (ValueError, RecursionError):  # no JSON, numbers of 6,000 digits, a well of brackets
             good = False
         if good:
             records.append(record)
@@ -92,11 +96,11 @@ class Lines(Callback):
     """A plain line per log record on `stream`, where a progress bar would be noise."""
 
     def __init__(self, stream: Any = None) -> None:
-        self.stream = stream or sys.stderr
+        self.stream = stream
 
     def on_log(self, trainer: Referee, record: Record) -> None:
         """Print the line."""
-        print(summary(record), file=self.stream, flush=True)
+        tell(summary(record), self.stream)
 
 
 def summary(record: Record) -> str:

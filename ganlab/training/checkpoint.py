@@ -7,8 +7,10 @@ killed run leaves either the old checkpoint or the new one. Reading uses `weight
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +18,7 @@ import torch
 from torch import Tensor
 
 from ganlab.errors import CheckpointError
-from ganlab.files import reason, replacing
+from ganlab.files import flush, reason, replacing, told
 
 FORMAT = 1
 KEEP = 2  # the newest, and the one before it in case a disk fails
@@ -97,14 +99,23 @@ def read(path: Path) -> dict[str, Any]:
             f"{path} has format {state.get('format')}, this version of ganlab reads {FORMAT}:"
             " use the version that wrote it"
         )
-    told = state.pop("sha256", None)  # checkpoints of older versions have none
-    if told is not None and told != fingerprint({k: v for k, v in state.items() if k != "format"}):
+    proof = state.pop("sha256", None)  # checkpoints of older versions have none
+    if proof is not None and proof != fingerprint(
+        {k: v for k, v in state.items() if k != "format"}
+    ):
         raise CheckpointError(f"{path} is damaged (its checksum does not match): {hint}")
     return state
 
 
 def save(state: dict[str, Any], folder: Path, step: int) -> Path:
-    """Write the checkpoint of `step` and delete all but the newest `KEEP` up to it."""
+    """Write the checkpoint of `step` and delete all but the newest `KEEP` up to it.
+
+    What was logged up to here reaches the disk first: a machine that dies later must not leave a
+    checkpoint whose log lacks lines.
+    """
+    for log in folder.parent.glob("*.jsonl"):
+        with suppress(OSError):  # not ours, or a disk whose fault the checkpoint will tell
+            flush(log)
     path = write(state, folder / f"step-{step:08d}.pt")
     every = kept(folder)
     older = every[: every.index(path) + 1]
@@ -116,13 +127,26 @@ def save(state: dict[str, Any], folder: Path, step: int) -> Path:
 
 
 def kept(folder: Path) -> list[Path]:
-    """The checkpoints in `folder`, oldest first."""
+    """The checkpoints in `folder`, oldest first; none if there is no such folder.
+
+    Raises:
+        FileError: it cannot be read: nobody may take it for empty and begin again.
+    """
     named = re.compile(r"step-\d{8,}\.pt")
-    found = [p for p in folder.glob("step-*.pt") if named.fullmatch(p.name)]
+    with told(folder, "be read"):
+        try:
+            names = os.listdir(folder)
+        except (FileNotFoundError, NotADirectoryError):
+            return []
+    found = [folder / name for name in names if named.fullmatch(name)]
     return sorted(found, key=lambda p: int(p.stem.removeprefix("step-")))
 
 
 def latest(folder: Path) -> Path | None:
-    """The newest checkpoint in `folder`, or None."""
+    """The newest checkpoint in `folder`, or None.
+
+    Raises:
+        FileError: the folder cannot be read.
+    """
     found = kept(folder)
     return found[-1] if found else None

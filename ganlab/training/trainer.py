@@ -17,6 +17,7 @@ from ganlab.game.base import Game
 from ganlab.training import checkpoint, memory
 from ganlab.training.callbacks import Callback, JsonLines, write_samples
 from ganlab.training.ideal import ideal_seconds
+from ganlab.training.identity import Judge, Pair, accepted
 from ganlab.training.signals import Signals
 
 
@@ -33,6 +34,13 @@ class Trainer:
             the checkpoint carries.
         samples: pictures a grid.
         ideal: time the needed passes first, and log the share of the ideal that is reached.
+        judge: says why a field of `identity` may not be another than the checkpoint's; without
+            one none may.
+        begins: save a checkpoint before the first round: the weights come from elsewhere.
+
+    Attributes:
+        step, images: rounds played, and pictures shown in them on all ranks.
+        changed: what is another than in the checkpoint that was resumed, field -> (before, now).
     """
 
     game: Game  # the one being played, from `fit` on: callbacks may look
@@ -47,13 +55,17 @@ class Trainer:
         identity: dict[str, Any] | None = None,
         samples: int = 64,
         ideal: bool = True,
+        judge: Judge | None = None,
+        begins: bool = False,
     ) -> None:
         self.folder = Path(folder) if folder is not None else None
         self.log_every, self.sample_every = log_every, sample_every
         self.checkpoint_every = checkpoint_every
         self.identity = identity or {}
         self.samples, self.ideal = samples, ideal
-        self.step = 0
+        self.judge, self.begins = judge, begins
+        self.step, self.images = 0, 0
+        self.changed: dict[str, Pair] = {}
         self.seconds = 0.0  # of playing, over all sessions of the run
         self.log: list[dict[str, Any]] = []
         self.last_checkpoint: Path | None = None
@@ -82,7 +94,7 @@ class Trainer:
             CheckpointError: the checkpoint belongs to another recipe or is damaged.
         """
         if resume:
-            self._resume(game, stream)
+            self._resume(game, stream, steps)
         elif self.folder is not None and checkpoint.latest(self.folder / "checkpoints"):
             raise CheckpointError(
                 f"{self.folder} holds checkpoints of another run: resume it, or choose another"
@@ -92,6 +104,8 @@ class Trainer:
             memory.keep()
         self._count = stream.batch_size * stream.world
         self.game, self._stream = game, stream
+        if self.changed or (self.begins and self.last_checkpoint is None):
+            self._save()  # from here on a plain resume finds what it needs
         self._fixed = game.fixed(self.samples, stream)
         first = ranks.rank() == 0
         self._hear = self._callbacks if first else []
@@ -118,6 +132,7 @@ class Trainer:
         while self.step < steps and not self.stopped:
             report = self.game.round(self._stream)
             self.step += 1
+            self.images += self._count
             reports.append(torch.stack(list(report.values())))
             if ranks.size() == 1:
                 self.stopped = self._signals.asked
@@ -146,7 +161,7 @@ class Trainer:
 
     def _record(self, means: dict[str, float], elapsed: float, rounds: int, bar: Any) -> None:
         images = rounds * self._count
-        record: dict[str, Any] = {"step": self.step, "images": self.step * self._count}
+        record: dict[str, Any] = {"step": self.step, "images": self.images}
         record |= {key: round(value, 6) for key, value in means.items()}
         record["images_per_second"] = round(images / elapsed, 1)
         if self._budget:
@@ -224,6 +239,7 @@ class Trainer:
         state = {
             "identity": self.identity,
             "step": self.step,
+            "images": self.images,
             "seconds": self.seconds,
             "game": self.game.state_dict(),
             "stream": self._stream.state_dict(),
@@ -244,28 +260,21 @@ class Trainer:
             self.last_checkpoint = checkpoint.save(self.state_dict(), folder, self.step)
         ranks.barrier()
 
-    def _resume(self, game: Game, stream: Endless) -> None:
+    def _resume(self, game: Game, stream: Endless, steps: int) -> None:
         path = checkpoint.latest(self.folder / "checkpoints") if self.folder else None
         if path is None:
             return
-        state = checkpoint.read(path)
-        lacking = [k for k in ("identity", "step", "game", "stream", "torch") if k not in state]
-        if lacking:
-            raise CheckpointError(
-                f"{path} is no checkpoint of a training (no {', '.join(lacking)}): delete it and"
-                " resume from the one before"
-            )
-        differing = differences(state["identity"], self.identity)
-        if differing:
-            raise CheckpointError(
-                f"{path} was made by another recipe: {'; '.join(differing)}; restore these fields"
-                " or start a new run with --out"
-            )
+        state, self.changed = accepted(path, self.identity, self.judge, steps)
         try:
             game.load_state_dict(state["game"])
             stream.load_state_dict(state["stream"])
             torch.set_rng_state(state["torch"])
             self.step, self.seconds = state["step"], state["seconds"]
+            # checkpoints of older versions know of no change of the batch
+            shown = state["game"].get("images") or self.step * stream.batch_size * stream.world
+            self.images = state.get("images", shown)
+            for player in game.players if self.changed else ():
+                player.renew()
         except (AttributeError, IndexError, KeyError, RuntimeError, TypeError, ValueError) as error:
             why = " ".join(str(error).split())[:120]
             raise CheckpointError(
@@ -283,16 +292,3 @@ class Trainer:
         flag = torch.tensor([float(self._signals.asked)], device=self.game.device)
         ranks.average([flag])
         return bool(flag > 0)
-
-
-def differences(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
-    """What differs between two identities, field by field, for people.
-
-    A field that is off (0, "", empty) and one that is not there are the same: a checkpoint stays
-    good when recipes learn a new field.
-    """
-    return [
-        f"{key} was {old.get(key)!r}, now {new.get(key)!r}"
-        for key in sorted(old.keys() | new.keys())
-        if (old.get(key) or None) != (new.get(key) or None)
-    ]
