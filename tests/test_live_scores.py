@@ -19,6 +19,7 @@ CASES = {
     "narrow and shifted": {"width": 0.4, "shift": 0.5},
     "noise": {"noise": 0.3},
     "copies": {"copies": 1},
+    "one heap missing": {"missing": 1},
 }
 PROGRAM = """
 require(process.argv[1]);
@@ -27,7 +28,13 @@ for (const [name, damage] of Object.entries(JSON.parse(process.argv[2]))) {
   const fake = live.sample(100, damage, train);
   found[name] = { fake, scores: live.scores(train, fake, held) };
 }
-console.log(JSON.stringify({ train, held, k: live.K, found }));
+const floor = live.floor(train, held), words = {};
+for (const [name, damage] of Object.entries(JSON.parse(process.argv[2]))) {
+  words[name] = [100, 101, 102, 103].map((seed) =>
+    Object.fromEntries(Object.entries(live.scores(train, live.sample(seed, damage, train), held))
+      .map(([key, value]) => [key, live.verdict(key, value, floor[key])])));
+}
+console.log(JSON.stringify({ train, held, k: live.K, count: live.COUNT, found, words }));
 """
 
 pytestmark = pytest.mark.skipif(not shutil.which("node"), reason="needs Node.js")
@@ -73,3 +80,24 @@ def test_the_damages_do_what_they_say(live: dict) -> None:
     assert found["missing"]["recall"] < found["sound"]["recall"] - 0.2
     assert found["noise"]["precision"] < found["sound"]["precision"] - 0.1
     assert found["narrow and shifted"]["FID"] > 5 * abs(found["sound"]["FID"])
+
+
+def test_a_missing_heap_is_noticed(live: dict) -> None:
+    assert live["count"] >= 500  # at 160 points nearly every score took it for real
+    cases = live["words"]["one heap missing"]
+    for words in cases:
+        for score in ("FID", "KID"):
+            assert words[score]["mark"] == "worse", (score, words[score])
+        assert words["precision"]["text"] == "not told apart"  # what is there is fine
+    assert sum(words["recall"]["mark"] == "worse" for words in cases) > len(cases) / 2
+    for words in live["words"]["sound"]:
+        assert sum(bool(word["mark"]) for word in words.values()) <= 1  # luck, at 3 s.d.
+
+
+def test_copies_are_never_praised(live: dict) -> None:
+    for words in live["words"]["copies"]:
+        assert not any("better" in word["text"] for word in words.values())
+        for score, text in (("copy test", "nearer by"), ("1-NN accuracy", "too near by")):
+            assert words[score]["mark"] == "worse"
+            assert words[score]["text"].startswith(text)
+        assert words["coverage"]["text"].startswith("too good by")

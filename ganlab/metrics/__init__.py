@@ -7,6 +7,7 @@ global random state is touched. Results are small records of a number and of wha
 from ganlab.metrics import evaluation, features, resize, scoring
 from ganlab.metrics.accuracy import ClassificationAccuracy, classification_accuracy_score
 from ganlab.metrics.backbones import IMAGENET, ModuleFeatures, backbone
+from ganlab.metrics.cmmd import CMMD, cmmd
 from ganlab.metrics.extractors import Extractor, InceptionFeatures, extractor
 from ganlab.metrics.extrapolation import FrechetInfinity, fid_bias, fid_infinity
 from ganlab.metrics.feature_distance import FeatureDistance, feature_distance
@@ -47,6 +48,7 @@ from ganlab.metrics.stacked import (
 from ganlab.metrics.streaming import Statistics
 
 __all__ = [
+    "CMMD",
     "IMAGENET",
     "PRDC",
     "SAMPLES",
@@ -77,6 +79,7 @@ __all__ = [
     "classification_accuracy_score",
     "classifier",
     "clean",
+    "cmmd",
     "compare",
     "congruent",
     "density_coverage",

@@ -160,6 +160,8 @@ def measure(metric: str, real: Seen, fake: Seen, seed: int = 0) -> dict[str, dic
         size = min(1000, len(x), len(y))
         kernel = kid(x, y, 100 if size < len(x) else 1, size, seed)
         about = {"spread": kernel.std, "subsets": kernel.subsets, "subset_size": size}
+        if not math.isnan(kernel.stderr):  # which JSON cannot hold
+            about["stderr"] = kernel.stderr
         return {"kid": {"value": kernel.value} | about}
     if metric == "pr":
         pr = precision_recall(x, y)

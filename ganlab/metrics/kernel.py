@@ -15,8 +15,11 @@ from torch import Tensor
 
 from ganlab.errors import DataError, at_least
 from ganlab.metrics.arrays import pair, rows_at_a_time
+from ganlab.metrics.mmd import pairs
 from ganlab.metrics.result import Scalar
 from ganlab.models.latent import seeded
+
+ENOUGH = 1000  # samples of a kind from which the standard error is told
 
 
 @dataclass(frozen=True)
@@ -27,6 +30,9 @@ class KernelDistance(Scalar):
         value: mean over the subsets. Below zero is normal near equality and not clipped.
         std: spread over the subsets (divided by their number): how much *one subset* varies, not
             the error of the mean.
+        stderr: standard error of `value`: how much it would vary if *all samples* were drawn
+            anew. Subsets overlap, so it does not fall to `std / subsets**0.5`: more subsets of
+            the same samples tell nothing new. NaN for fewer than four samples of a kind.
         subsets, subset_size: how many, and of how many samples of each kind.
         n_real, n_fake: samples that the subsets were drawn from.
         dims: length of the feature vectors.
@@ -34,6 +40,7 @@ class KernelDistance(Scalar):
 
     value: float
     std: float
+    stderr: float
     subsets: int
     subset_size: int
     n_real: int
@@ -42,8 +49,8 @@ class KernelDistance(Scalar):
 
     def __str__(self) -> str:
         return (
-            f"{self.value:.5f} ± {self.std:.5f} over {self.subsets} subsets of {self.subset_size}"
-            f" ({self.n_real} real, {self.n_fake} generated, {self.dims}-d)"
+            f"{self.value:.5f} ± {self.stderr:.5f} over {self.subsets} subsets of"
+            f" {self.subset_size} ({self.n_real} real, {self.n_fake} generated, {self.dims}-d)"
         )
 
 
@@ -59,7 +66,7 @@ def kid(
         fake: (M, D).
         subsets: how many; 100 by convention, 50 in the authors' code.
         subset_size: samples of each kind in a subset, drawn without repetition.
-        seed: of the subsets.
+        seed: of the subsets, and of the samples that the standard error is told from.
 
     Raises:
         DataError: shapes disagree, a value is not finite, or a subset is larger than the data.
@@ -89,8 +96,35 @@ def kid(
     else:
         one = x.new_ones(subset_size, 1)
         found = torch.cat([_distances(x[i], y[j], one, one) for i, j in picks])
-    spread = float(found.std(correction=0))
-    return KernelDistance(float(found.mean()), spread, subsets, subset_size, n, m, x.shape[1])
+    return KernelDistance(
+        value=float(found.mean()),
+        std=float(found.std(correction=0)),
+        stderr=_error(x, y, subsets, subset_size, draw),
+        subsets=subsets,
+        subset_size=subset_size,
+        n_real=n,
+        n_fake=m,
+        dims=x.shape[1],
+    )
+
+
+def _error(x: Tensor, y: Tensor, subsets: int, size: int, draw: torch.Generator) -> float:
+    """Standard error of the mean over subsets, for all randomness: of the samples and the subsets.
+
+    Endless subsets give the estimate from all samples; each single one varies like an estimate
+    from as many samples as it has. Both variances are told from at most `ENOUGH` samples.
+    """
+    n, m = len(x), len(y)
+    known = pairs(_some(x, draw), _some(y, draw), _cube)
+    whole, one = known.variance(n, m), known.variance(size, size)
+    return (whole + max(one - whole, 0) / subsets) ** 0.5
+
+
+def _some(x: Tensor, draw: torch.Generator) -> Tensor:
+    """At most `ENOUGH` of the rows, whatever order they came in."""
+    if len(x) <= ENOUGH:
+        return x
+    return x[torch.randperm(len(x), generator=draw)[:ENOUGH].to(x.device)]
 
 
 def _members(picks: list[tuple[Tensor, Tensor]], side: int, n: int) -> Tensor:

@@ -5,7 +5,7 @@
   "use strict";
   const kit = globalThis.ganlabKit || require("./kit.js");
 
-  const COUNT = 160, MODES = 8, WIDTH = 0.16, K = 3, FLOORS = 24, REACH = 1.9;
+  const COUNT = 600, MODES = 8, WIDTH = 0.16, K = 3, FLOORS = 20, REACH = 1.9;
   const COLORS = {
     light: { real: "#0072B2", fake: "#D55E00", axis: "#888888" },
     dark: { real: "#56B4E9", fake: "#FF9040", axis: "#909090" },
@@ -31,7 +31,6 @@
   }
 
   const mean = (values) => values.reduce((s, v) => s + v, 0) / values.length;
-  const distances = (a, b) => a.map((p) => b.map((q) => Math.hypot(p[0] - q[0], p[1] - q[1])));
 
   function moments(points) {
     const m = [mean(points.map((p) => p[0])), mean(points.map((p) => p[1]))];
@@ -49,50 +48,107 @@
     return (p.m[0] - q.m[0]) ** 2 + (p.m[1] - q.m[1]) ** 2 + p.a + p.d + q.a + q.d - 2 * cross;
   }
 
-  function kernel(real, fake) { // unbiased, cubic
-    const cube = (p, q) => ((p[0] * q[0] + p[1] * q[1]) / 2 + 1) ** 3;
-    const within = (s) => {
-      let sum = 0;
-      s.forEach((p, i) => s.forEach((q, j) => { if (i !== j) sum += cube(p, q); }));
-      return sum / (s.length * (s.length - 1));
+  /* What a set is by itself, computed once: coordinates; `cube`, the mean kernel over pairs of different
+     points; `radii`, squared distance of each to its K-th neighbour; `own`, to its nearest. */
+  const known = new WeakMap();
+  function alone(points) {
+    if (known.has(points)) return known.get(points);
+    const n = points.length, x = Float64Array.from(points, (p) => p[0]), y = Float64Array.from(points, (p) => p[1]);
+    const near = new Float64Array(n * K).fill(Infinity); // for each the K smallest, in order
+    const keep = (i, value) => {
+      let k = i * K + K - 1;
+      if (value >= near[k]) return;
+      for (; k > i * K && near[k - 1] > value; k--) near[k] = near[k - 1];
+      near[k] = value;
     };
-    return within(real) + within(fake) - 2 * mean(real.map((p) => mean(fake.map((q) => cube(p, q)))));
+    let sum = 0;
+    for (let i = 0; i < n; i++) {
+      for (let j = i + 1; j < n; j++) {
+        const dx = x[i] - x[j], dy = y[i] - y[j], far = dx * dx + dy * dy;
+        keep(i, far);
+        keep(j, far);
+        const base = (x[i] * x[j] + y[i] * y[j]) / 2 + 1;
+        sum += 2 * base * base * base;
+      }
+    }
+    const at = (k) => Float64Array.from({ length: n }, (_, i) => near[i * K + k]);
+    const found = { x, y, cube: sum / (n * (n - 1)), radii: at(K - 1), own: at(0) };
+    known.set(points, found);
+    return found;
   }
 
-  /* Distance to the k-th neighbour, the point itself not counted. */
-  const radii = (points, k) => distances(points, points).map((row, i) =>
-    row.filter((_, j) => j !== i).sort((a, b) => a - b)[k - 1]);
-  const nearest = (rows, skip) => rows.map((row, i) =>
-    Math.min(...(skip ? row.filter((_, j) => j !== i) : row)));
+  /* Two sets: `sum` of the kernel, squared distances `toA` of each of b to its nearest of a and `toB`, and
+     which lie in whose balls. */
+  function together(a, b) {
+    const n = a.x.length, m = b.x.length;
+    const toA = new Float64Array(m).fill(Infinity), toB = new Float64Array(n).fill(Infinity);
+    const balls = new Float64Array(m), covered = new Float64Array(n), recalled = new Float64Array(n);
+    let sum = 0;
+    for (let i = 0; i < n; i++) {
+      const px = a.x[i], py = a.y[i], radius = a.radii[i];
+      for (let j = 0; j < m; j++) {
+        const dx = px - b.x[j], dy = py - b.y[j], far = dx * dx + dy * dy;
+        const base = (px * b.x[j] + py * b.y[j]) / 2 + 1;
+        sum += base * base * base;
+        if (far < toB[i]) toB[i] = far;
+        if (far < toA[j]) toA[j] = far;
+        if (far < radius) { covered[i] = 1; balls[j] += 1; }
+        if (far < b.radii[j]) recalled[i] = 1;
+      }
+    }
+    return { sum, toA, toB, balls, covered, recalled };
+  }
+
+  const heldNear = new WeakMap(); // the same two sets every time
+  const below = (sorted, value, equal) => { // how many are less; with `equal`, or as large
+    let low = 0, high = sorted.length;
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if (sorted[middle] < value || (equal && sorted[middle] === value)) low = middle + 1; else high = middle;
+    }
+    return low;
+  };
 
   function scores(train, fake, held) {
-    const across = distances(train, fake), back = train[0] && fake.map((_, j) => across.map((r) => r[j]));
-    const ballsReal = radii(train, K), ballsFake = radii(fake, K);
-    let hits = 0;
-    const covered = across.filter((row, i) => row.some((v) => v < ballsReal[i])).length;
-    const precise = back.filter((row) => row.some((v, i) => v < ballsReal[i])).length;
-    across.forEach((row, i) => row.forEach((v) => { if (v < ballsReal[i]) hits += 1; }));
-    const recalled = across.filter((row) => row.some((v, j) => v < ballsFake[j])).length;
-    const nearFake = nearest(back), nearHeld = nearest(distances(held, train));
-    const wins = mean(nearFake.map((f) => mean(nearHeld.map((h) => (f < h ? 1 : f === h ? 0.5 : 0)))));
-    const own = (points, other) => {
-      const inside = nearest(distances(points, points), true);
-      return mean(inside.map((v, i) => (v < other[i] ? 1 : 0)));
-    };
+    const real = alone(train), made = alone(fake), n = train.length, m = fake.length;
+    const { sum, toA, toB, balls, covered, recalled } = together(real, made);
+    if (!heldNear.has(held)) heldNear.set(held, together(real, alone(held)).toA.sort());
+    const others = heldNear.get(held);
+    const wins = mean(toA.map((v) => 1 - (below(others, v) + below(others, v, true)) / 2 / others.length));
+    const kin = (own, other) => mean(own.map((v, i) => (v < other[i] ? 1 : 0)));
     return {
       "FID": frechet(train, fake),
-      "KID": kernel(train, fake),
-      "precision": precise / fake.length,
-      "recall": recalled / train.length,
-      "density": hits / (K * fake.length),
-      "coverage": covered / train.length,
-      "1-NN accuracy": (own(train, nearest(across)) + own(fake, nearFake)) / 2,
+      "KID": real.cube + made.cube - 2 * sum / (n * m),
+      "precision": mean(balls.map((v) => (v ? 1 : 0))),
+      "recall": mean(recalled),
+      "density": mean(balls) / K,
+      "coverage": mean(covered),
+      "1-NN accuracy": (kin(real.own, toB) + kin(made.own, toA)) / 2,
       "copy test": wins,
     };
   }
   const LOWER = new Set(["FID", "KID", "1-NN accuracy", "copy test"]);
 
-  const shared = { scores, sample, K };
+  /* Mean and standard deviation of every score of real samples. */
+  function floor(train, held) {
+    const rows = Array.from({ length: FLOORS }, (_, i) => scores(train, sample(10 + i), held));
+    return Object.fromEntries(Object.keys(rows[0]).map((key) => {
+      const values = rows.map((row) => row[key]), m = mean(values);
+      return [key, [m, Math.sqrt(mean(values.map((v) => (v - m) ** 2)) * FLOORS / (FLOORS - 1))]];
+    }));
+  }
+
+  /* What a score says of a set, in words, and how it is marked. Better than real samples is no praise. */
+  function verdict(key, value, [m, s]) {
+    const z = (LOWER.has(key) ? 1 : -1) * (value - m) / s;
+    if (!(Math.abs(z) >= 3)) return { text: "not told apart", mark: "" };
+    const by = `by ${Math.abs(z).toFixed(0)} s.d.`;
+    if (key === "copy test") return { text: `${z > 0 ? "nearer" : "farther"} ${by}`, mark: "worse" };
+    if (key === "1-NN accuracy" && z < 0) return { text: `too near ${by}`, mark: "worse" };
+    return z > 0 ? { text: `worse ${by}`, mark: "worse" } : { text: `too good ${by}`, mark: "better" };
+  }
+
+  const shared = { scores, sample, floor, verdict, K, COUNT };
   globalThis.scoresLive = shared; // for tests: the same numbers that the page shows
   if (typeof document === "undefined") return;
 
@@ -116,9 +172,11 @@
   font-variant-numeric: tabular-nums; }
 .scores-live :is(th, td) { padding: 0.15em 0.4em; text-align: right; border: 0; }
 .scores-live :is(th, td):first-child { text-align: left; font-weight: normal; }
+.scores-live .told { margin: 0.6em 0 0; font-weight: bold; }
 .scores-live .worse { color: #B04A00; font-weight: bold; }
 .scores-live .better { color: #00639B; font-weight: bold; }
-html[data-theme="dark"] .scores-live .worse { color: #FF9040; }
+html[data-theme="dark"] .scores-live .told { margin: 0.6em 0 0; font-weight: bold; }
+.scores-live .worse { color: #FF9040; }
 html[data-theme="dark"] .scores-live .better { color: #56B4E9; }`;
 
   const digits = (v) => v.toFixed(3).replace("-", "−");
@@ -136,11 +194,7 @@ html[data-theme="dark"] .scores-live .better { color: #56B4E9; }`;
     const damage = Object.fromEntries(SLIDERS.map(([key, , , , , value]) => [key, value]));
     const train = sample(1), held = sample(2);
     let seed = 100, balls = 0, fake = [];
-    const floors = Array.from({ length: FLOORS }, (_, i) => scores(train, sample(10 + i), held));
-    const floor = Object.fromEntries(Object.keys(floors[0]).map((key) => {
-      const values = floors.map((row) => row[key]), m = mean(values);
-      return [key, [m, Math.sqrt(mean(values.map((v) => (v - m) ** 2)) * FLOORS / (FLOORS - 1))]];
-    }));
+    const real = floor(train, held);
 
     const canvas = kit.element("canvas");
     canvas.setAttribute("role", "img");
@@ -172,22 +226,26 @@ html[data-theme="dark"] .scores-live .better { color: #56B4E9; }`;
     const table = kit.element("table", {}, [kit.element("thead", {}, [kit.element("tr", {},
       ["score", "generator", "real, mean ± s.d.", "against real"].map((text) =>
         kit.element("th", { textContent: text, scope: "col" })))]), body]);
+    const told = kit.element("p", { className: "told" });
+    told.setAttribute("role", "status");
     root.append(kit.element("div", { className: "both" },
-      [kit.element("div", { className: "left" }, [canvas]), controls]), table);
+      [kit.element("div", { className: "left" }, [canvas]), controls]), table, told);
 
     function update() {
       fake = sample(seed, damage, train);
       shows.forEach((show) => show());
       const found = scores(train, fake, held);
+      let alarms = 0;
       body.replaceChildren(...Object.entries(found).map(([key, value]) => {
-        const [m, s] = floor[key], z = (LOWER.has(key) ? 1 : -1) * (value - m) / s;
-        const cell = kit.element("td", { textContent: Math.abs(z) < 3 ? "like real"
-          : `${z > 0 ? "worse" : "better"} by ${Math.abs(z).toFixed(0)} s.d.` });
-        if (Math.abs(z) >= 3) cell.className = z > 0 ? "worse" : "better";
+        const { text, mark } = verdict(key, value, real[key]);
+        alarms += mark ? 1 : 0;
         return kit.element("tr", {}, [kit.element("th", { textContent: key, scope: "row" }),
           kit.element("td", { textContent: digits(value) }),
-          kit.element("td", { textContent: `${digits(m)} ± ${digits(s)}` }), cell]);
+          kit.element("td", { textContent: real[key].map(digits).join(" ± ") }),
+          kit.element("td", { textContent: text, className: mark })]);
       }));
+      told.textContent = alarms ? `${alarms} of ${body.rows.length} scores tell these points from real ones.`
+        : "No score tells these points from real ones.";
       canvas.setAttribute("aria-label", `${COUNT} real and ${COUNT} generated points in the plane. ` +
         SLIDERS.map(([key, label, , , , , text]) => `${label}: ${text(damage[key])}.`).join(" "));
       draw();
@@ -214,11 +272,11 @@ html[data-theme="dark"] .scores-live .better { color: #56B4E9; }`;
       };
       if (balls) {
         const points = balls === 1 ? train : fake;
-        radii(points, K).forEach((r, i) =>
-          disc(points[i], r * unit, balls === 1 ? ink.real : ink.fake, 0.09));
+        alone(points).radii.forEach((r, i) =>
+          disc(points[i], Math.sqrt(r) * unit, balls === 1 ? ink.real : ink.fake, 0.07));
       }
-      train.forEach((p) => disc(p, 2.4, ink.real, 0.9));
-      fake.forEach((p) => disc(p, 2.4, ink.fake, 0.9));
+      train.forEach((p) => disc(p, 1.7, ink.real, 0.9));
+      fake.forEach((p) => disc(p, 1.7, ink.fake, 0.8));
       pen.font = "13px sans-serif";
       pen.fillStyle = ink.real;
       pen.fillText("real", 6, 16);
