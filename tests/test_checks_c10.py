@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import torch
 from checks_kit import suite
 from torch import Tensor
@@ -97,12 +98,106 @@ def complex_undo(seen: Tensor, turns: Tensor) -> Tensor:
     return torch.fft.ifft(torch.fft.fft(seen) / torch.fft.fft(turns))
 
 
+def adain_by_layer(x: Tensor, scale: Tensor, mean: Tensor) -> Tensor:
+    normal = torch.nn.functional.instance_norm(x, eps=1e-8)
+    return normal * scale.unsqueeze(2).unsqueeze(3) + mean.unsqueeze(2).unsqueeze(3)
+
+
+def adain_in_numpy(x: Tensor, scale: Tensor, mean: Tensor) -> np.ndarray:
+    a, s, m = (t.double().numpy() for t in (x, scale, mean))
+    deviation = np.sqrt(a.var(axis=(2, 3), keepdims=True) + 1e-8)
+    return s[..., None, None] * (a - a.mean((2, 3), keepdims=True)) / deviation + m[..., None, None]
+
+
+def adain_sample_by_sample(x: Tensor, scale: Tensor, mean: Tensor) -> Tensor:
+    x, out = x.float(), torch.empty_like(x, dtype=torch.float32)
+    for i in range(x.shape[0]):
+        for j in range(x.shape[1]):
+            v = x[i, j]
+            out[i, j] = scale[i, j] * (v - v.mean()) / (v.std(correction=0) + 1e-6) + mean[i, j]
+    return out
+
+
+def demodulated_by_einsum(weight: Tensor, style: Tensor) -> Tensor:
+    w = torch.einsum("oikl,bi->boikl", weight.float(), style.float())
+    return w * torch.rsqrt((w * w).flatten(2).sum(2) + 1e-8)[:, :, None, None, None]
+
+
+def demodulated_in_numpy(weight: Tensor, style: Tensor) -> np.ndarray:
+    w = weight.numpy()[None] * style.numpy()[:, None, :, None, None]
+    return w / np.sqrt(np.square(w).sum((2, 3, 4), keepdims=True) + 1e-8)
+
+
+def paths_by_vjp(synthesis: Any, w: Tensor, y: Tensor) -> Tensor:
+    _, pull = torch.func.vjp(synthesis, w)
+    return torch.linalg.vector_norm(pull(y)[0], dim=1)
+
+
+def paths_one_by_one(synthesis: Any, w: Tensor, y: Tensor) -> Tensor:
+    found = []
+    for one, direction in zip(w.float(), y, strict=True):
+        v = one[None].detach().requires_grad_()
+        slope = torch.autograd.grad(synthesis(v), v, direction[None], create_graph=True)[0]
+        found.append((slope**2).sum() ** 0.5)
+    return torch.stack(found)
+
+
+def adapt_in_float32(p: float, logits: Tensor, target: float, length: float) -> Tensor:
+    r = torch.tensor(logits.sign().mean().item(), dtype=torch.float32)
+    way = (r - torch.tensor(target)).sign()
+    return (torch.tensor(p) + way * (logits.numel() / length)).clamp(0.0, 1.0)
+
+
+def adapt_in_numpy(p: float, logits: Tensor, target: float, length: float) -> float:
+    r = float(np.sign(logits.numpy()).mean())
+    step = 0.0 if abs(r - target) < 1e-7 else np.sign(r - target) * len(logits) / length
+    return float(np.clip(p + step, 0, 1))
+
+
+def adapt_by_counting(p: float, logits: Tensor, target: float, length: float) -> float:
+    r = ((logits > 0).sum() - (logits < 0).sum()).item() / logits.shape[0]
+    move = logits.shape[0] / length * ((r > target) - (r < target))
+    return max(min(p + move, 1), 0)
+
+
+def undo_by_matrix(seen: Tensor, turns: Tensor) -> Tensor | None:
+    n = len(turns)
+    circulant = torch.stack([turns.roll(j) for j in range(n)], 1)
+    if torch.linalg.eigvals(circulant).abs().min() < 1e-6:
+        return None
+    return torch.linalg.solve(circulant, seen)
+
+
+def undo_in_numpy(seen: Tensor, turns: Tensor) -> np.ndarray | None:
+    factors = np.fft.fft(turns.numpy())
+    if np.abs(factors).min() < 1e-6:
+        return None
+    return np.fft.ifft(np.fft.fft(seen.numpy()) / factors).real
+
+
+def undo_in_float32(seen: Tensor, turns: Tensor) -> Tensor | None:
+    return undo(seen.float(), turns.float())
+
+
 RIGHT = [
     ("10.1", adain),
+    ("10.1", adain_by_layer),
+    ("10.1", adain_in_numpy),
+    ("10.1", adain_sample_by_sample),
     ("10.2", over(*ALL)),
+    ("10.2", demodulated_by_einsum),
+    ("10.2", demodulated_in_numpy),
     ("10.3", path_lengths),
+    ("10.3", paths_by_vjp),
+    ("10.3", paths_one_by_one),
     ("10.4", adapt),
+    ("10.4", adapt_in_float32),
+    ("10.4", adapt_in_numpy),
+    ("10.4", adapt_by_counting),
     ("10.5", undo),
+    ("10.5", undo_by_matrix),
+    ("10.5", undo_in_numpy),
+    ("10.5", undo_in_float32),
 ]
 
 WRONG = [

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import torch
 from checks_kit import suite
 from torch import Tensor
@@ -126,11 +127,98 @@ def correlations(codes: Tensor, factors: Tensor) -> Tensor:
     return (best[0] - best[1]).mean()
 
 
+def truncate_by_slice(ws: Tensor, average: Tensor, psi: float, cutoff: int | None) -> Tensor:
+    out = ws.clone()
+    out[:, :cutoff] = average + psi * (ws[:, :cutoff] - average)
+    return out
+
+
+def truncate_by_layers(ws: Tensor, average: Tensor, psi: float, cutoff: int | None) -> Tensor:
+    count = ws.shape[1] if cutoff is None else cutoff
+    layers = [(1 - psi) * average + psi * w if i < count else w
+              for i, w in enumerate(ws.float().unbind(1))]  # fmt: skip
+    return torch.stack(layers, 1)
+
+
+def truncate_in_numpy(ws: Tensor, average: Tensor, psi: float, cutoff: int | None) -> np.ndarray:
+    out, mean = ws.numpy().copy(), average.numpy()
+    out[:, :cutoff] = mean + psi * (out[:, :cutoff] - mean)
+    return out
+
+
+def without_by_least_squares(direction: Tensor, others: Tensor) -> Tensor:
+    weights = torch.linalg.lstsq(others.T, direction[:, None]).solution
+    rest = direction - (others.T @ weights)[:, 0]
+    return rest / rest.square().sum().sqrt()
+
+
+def without_in_numpy(direction: Tensor, others: Tensor) -> np.ndarray:
+    v, o = direction.numpy(), others.numpy()
+    rest = v - np.linalg.pinv(o) @ (o @ v)
+    return rest / np.linalg.norm(rest)
+
+
+def without_by_svd(direction: Tensor, others: Tensor) -> Tensor:
+    basis = torch.linalg.svd(others.float(), full_matrices=False).Vh
+    return unit(direction.float() - basis.T @ (basis @ direction.float()))
+
+
+def factorise_by_eigh(weights: list[Tensor], k: int) -> Tensor:
+    gram = sum(a.T @ a for a in weights)
+    return torch.linalg.eigh(gram).eigenvectors[:, -k:].flip(1).T
+
+
+def factorise_in_numpy(weights: list[Tensor], k: int) -> np.ndarray:
+    a = np.concatenate([w.numpy() for w in weights])
+    return -np.linalg.svd(a)[2][:k]
+
+
+def share_by_products(one: Tensor, two: Tensor) -> float:
+    a, b = one.double() - one.double().mean(), two.double() - two.double().mean()
+    return float(a @ b / ((a @ a) * (b @ b)) ** 0.5)
+
+
+def mig_by_counting(codes: Tensor, factors: Tensor) -> float:
+    c, f, n = codes.numpy(), factors.numpy(), len(codes)
+    total = 0.0
+    for j in range(f.shape[1]):
+        known, own = [], 0.0
+        for i in range(c.shape[1]):
+            joint = np.zeros((c[:, i].max() + 1, f[:, j].max() + 1))
+            np.add.at(joint, (c[:, i], f[:, j]), 1 / n)
+            left, right = joint.sum(1, keepdims=True), joint.sum(0, keepdims=True)
+            some = joint > 0
+            known.append((joint[some] * np.log((joint / (left * right + 1e-300))[some])).sum())
+            p = right[right > 0]
+            own = -(p * np.log(p)).sum()
+        known.sort()
+        total += (known[-1] - known[-2]) / own
+    return total / f.shape[1]
+
+
+def mig_in_bits(codes: Tensor, factors: Tensor) -> Tensor:
+    """The unit cancels."""
+    information, own = (t.float() / 0.6931472 for t in table(codes, factors))
+    two = information.topk(2, dim=0).values
+    return ((two[0] - two[1]) / own).mean()
+
+
 RIGHT = [
     ("11.1", truncate),
+    ("11.1", truncate_by_slice),
+    ("11.1", truncate_by_layers),
+    ("11.1", truncate_in_numpy),
     ("11.2", without),
+    ("11.2", without_by_least_squares),
+    ("11.2", without_in_numpy),
+    ("11.2", without_by_svd),
     ("11.3", factorise),
+    ("11.3", factorise_by_eigh),
+    ("11.3", factorise_in_numpy),
+    ("11.5", mig_by_counting),
+    ("11.5", mig_in_bits),
     ("11.4", share),
+    ("11.4", share_by_products),
     ("11.4", lambda a, b: torch.corrcoef(torch.stack([a, b]))[0, 1]),
     ("11.4", lambda a, b: 1 - (a - b).var() / (a.var() + b.var())),
     ("11.5", mig),

@@ -241,6 +241,7 @@ def test_in_a_browser_by_keyboard_every_control_draws_what_torch_draws(tmp_path:
     assert found["live"]["milliseconds"] > 0
     for kind in ("desktop", "phone"):
         assert found[kind] == {"wrong": [], "tooWide": False}
+    assert found["hidden"] == []  # on a phone the picture stays in sight beside its sliders
 
 
 def test_the_live_figure_asks_nobody() -> None:

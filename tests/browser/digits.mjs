@@ -57,6 +57,23 @@ export async function digits(page) {
   const label = await root.locator("canvas").getAttribute("aria-label");
   if (!label.includes("7")) faults.push(`label: ${label}`);
   await after(async () => {
+    await input.focus();
+    await page.keyboard.press("Control+A");
+    await page.keyboard.press("Delete");
+  }, "an empty field");
+  const inked = await page.evaluate((selector) => {
+    const canvas = document.querySelector(`${selector} canvas`);
+    const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+    return data.some((v) => v > 0);
+  }, ROOT);
+  if (inked) faults.push("an empty field keeps the old digits");
+  const empty = await root.locator("canvas").getAttribute("aria-label");
+  if (!empty.includes("No digits")) faults.push(`label of an empty field: ${empty}`);
+  await after(async () => {
+    await page.keyboard.type("7");
+  }, "a number after an empty field");
+  await compare("7");
+  await after(async () => {
     await root.locator("input[type=range]").focus();
     await page.keyboard.press("Home");
   }, "truncation");

@@ -33,6 +33,22 @@ async function install(page) {
   }, ROOT);
 }
 
+/** The sliders at which the result is not whole on the screen, or covers the slider itself. */
+export async function hiddenWhileMoving(page) {
+  const sliders = page.locator(`${ROOT} input[type=range]`), hidden = [];
+  for (let i = 0; i < await sliders.count(); i++) {
+    const slider = sliders.nth(i);
+    await slider.evaluate((e) => e.scrollIntoView({ block: "center" }));
+    const fine = await slider.evaluate((input, selector) => {
+      const result = document.querySelector(`${selector} figure.result`).getBoundingClientRect();
+      const own = input.getBoundingClientRect();
+      return result.top >= 0 && result.bottom <= innerHeight && result.bottom <= own.top;
+    }, ROOT);
+    if (!fine) hidden.push(i);
+  }
+  return hidden;
+}
+
 export async function stylegan2(page) {
   const root = page.locator(ROOT), faults = [], distances = {}, changes = {};
   await root.scrollIntoViewIfNeeded();
@@ -122,6 +138,7 @@ if (process.argv[1] === fileURLToPath(import.meta.url)) {
     await page.waitForSelector(`${ROOT}[data-ready]`, { timeout: 60000 });
     if (shots) await page.screenshot({ path: `${shots}/${name}.png`, fullPage: true });
     if (name === "desktop") found.live = await stylegan2(page);
+    else found.hidden = await hiddenWhileMoving(page);
     found[name] = { wrong, tooWide: await page.evaluate(() =>
       document.scrollingElement.scrollWidth > innerWidth) };
     await page.close();

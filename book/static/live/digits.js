@@ -53,7 +53,13 @@
     function write() {
       const mine = ++turn, digits = [...state.text].map(Number);
       drawn = spent = 0;
-      if (!digits.length) return;
+      if (!digits.length) { // an empty field shows no digits, not those of before
+        canvas.width = canvas.width; // clears it
+        canvas.setAttribute("aria-label", "No digits yet: type a number");
+        line.textContent = "Type one digit or more.";
+        root.dataset.drawn = String(Number(root.dataset.drawn || 0) + 1);
+        return;
+      }
       const wide = digits.length * n;
       if (canvas.width !== wide || canvas.height !== state.seeds.length * n) {
         canvas.width = wide;
@@ -66,7 +72,8 @@
         if (mine !== turn) return;
         digits.forEach((kind, i) => pen.putImageData(picture(state.seeds[k], kind), i * n, k * n));
         if (k + 1 < state.seeds.length) { requestAnimationFrame(() => row(k + 1)); return; }
-        if (drawn) {
+        if (!drawn) line.textContent = "Each line is one latent vector.";
+        else {
           line.textContent = `${drawn} new pictures drawn in your browser, ${(spent / drawn).toFixed(0)}`
             + ` ms each (${n} × ${n} pixels). Each line is one latent vector.`;
           root.dataset.milliseconds = (spent / drawn).toFixed(1);

@@ -39,7 +39,14 @@
   outline: 3px solid #56B4E9; outline-offset: 2px; }
 .stylegan2-live .seed, .stylegan2-live .seed label { display: flex; gap: 0.5em;
   align-items: center; margin: 0; }
-.stylegan2-live .time { margin: 0.9em 0 0; font-size: 0.9em; }`;
+.stylegan2-live .time { margin: 0.9em 0 0; font-size: 0.9em; }
+/* Where the sliders stand in one column, the pictures stay in sight, below the site's header. */
+@media (max-width: 768px) {
+  .stylegan2-live .pictures { position: sticky; top: 3.5rem; z-index: 2; padding: 0.5em 0;
+    background: var(--pst-color-background, Canvas); }
+  .stylegan2-live figure { flex-basis: 5em; }
+  .stylegan2-live figure.result { flex-basis: 11em; }
+}`;
 
   const percent = (v) => `${Math.round(100 * v)} %`;
   const signed = (v) => (v ? `${v < 0 ? "−" : "+"}${Math.abs(v).toFixed(1)}` : "0");
