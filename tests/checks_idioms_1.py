@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import test_checks_c03
+import test_checks_c04
 import torch
 from checks_kit import numpy
 from torch import Tensor, nn
@@ -25,6 +26,17 @@ def np_modes(samples: Any, centers: Any, std: float) -> tuple[int, float]:
 def one_hot_modes(samples: Tensor, centers: Tensor, std: float) -> Tensor:
     hits = torch.cdist(samples, centers) <= 3 * std  # centres stand far apart
     return torch.stack([hits.any(0).sum(), hits.any(1).double().mean()])
+
+
+def np_flow(x: Any, A: Any, b: Any) -> Any:
+    z = (x - b) @ np.linalg.inv(A).T
+    return -(z**2).sum(1) / 2 - len(b) / 2 * np.log(2 * np.pi) - np.log(abs(np.linalg.det(A)))
+
+
+def flow_by_transform(x: Tensor, A: Tensor, b: Tensor) -> Tensor:
+    z = torch.linalg.lu_solve(*torch.linalg.lu_factor(A), (x - b).mT).mT
+    log_p_z = torch.distributions.Normal(0.0, 1.0).log_prob(z).sum(1)
+    return log_p_z - torch.linalg.det(A).abs().log()
 
 
 def np_density(x: Any, centers: Any, std: float) -> Any:
@@ -203,7 +215,7 @@ IDIOMS: dict[str, list[Any]] = {
         lambda u: torch.where(u < 0.5, u, u) ** 0.5,
         lambda u: u.sqrt().tolist(),
     ],
-    "1.2": [numpy(np_modes), one_hot_modes],
+    "1.2": [numpy(np_flow), flow_by_transform],
     "1.3": [numpy(np_density), torch_density],
     "1.4": [
         numpy(np_copied),
@@ -251,4 +263,12 @@ IDIOMS: dict[str, list[Any]] = {
         lambda *a: np.array(plan_by_halves(*a)),
     ],
     "4.5": [fold_by_probe, fold_in_64],
+    "4.6": [
+        [test_checks_c04.Painter(lambda x: 0.95 * x), np.int64(640)],
+        (test_checks_c04.Painter(kinds=500), torch.tensor(25_600)),
+    ],
+    "4.7": [
+        test_checks_c04.pair_with(std=0.018),
+        lambda *a: list(test_checks_c04.pair(*a)),
+    ],
 }

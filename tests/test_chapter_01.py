@@ -35,6 +35,21 @@ def test_the_weights_give_the_scores_that_the_record_names() -> None:
     assert record["good"][-1] > 0.9
 
 
+def test_a_narrower_cloud_of_z_makes_fewer_good_samples_and_loses_modes() -> None:
+    """What the chapter says of the figure's second slider."""
+    record, snapshots = export_ring.read(WEIGHTS.read_text(encoding="utf-8"))
+    data = toy.ring(std=record["std"])
+    z = torch.randn(5000, 2, generator=torch.Generator().manual_seed(0))
+    scores = []
+    for spread in (1.0, 0.5, 0.25, 0.1, 0.05):
+        points = export_ring.forward(snapshots[-1], record["sizes"], spread * z)
+        scores.append(mode_coverage(points, data.centers, data.std))
+    good = [score.good for score in scores]
+    assert good == sorted(good, reverse=True)
+    assert good[-1] < 0.6 * good[0]
+    assert scores[-1].found < 8
+
+
 def test_the_weights_are_small_enough_for_a_page() -> None:
     assert WEIGHTS.stat().st_size < 50_000
 

@@ -19,29 +19,32 @@ def root(u: Tensor) -> Tensor:
     return u.sqrt()
 
 
-def score(samples: Tensor, centers: Tensor, std: float) -> tuple[int, float]:
-    distance, nearest = torch.cdist(samples, centers).min(1)
-    good = distance <= 3 * std
-    return len(nearest[good].unique()), good.float().mean().item()
+def flow_with(
+    sign: float = -1.0, half: float = 0.5, constant: float | None = None, power: float = 1.0
+) -> Answer:
+    """The log density of A z + b by its formula, right with the defaults."""
+
+    def answer(x: Tensor, A: Tensor, b: Tensor) -> Tensor:
+        z = torch.linalg.solve(A, (x - b).T).T
+        d = len(b) if constant is None else constant
+        grown = power * torch.linalg.slogdet(A).logabsdet
+        return -half * z.square().sum(1) - d / 2 * math.log(2 * math.pi) + sign * grown
+
+    return answer
 
 
-def nearest_counts(samples: Tensor, centers: Tensor, std: float) -> tuple[int, float]:
-    distance, nearest = torch.cdist(samples, centers).min(1)
-    return len(nearest.unique()), (distance <= 3 * std).float().mean().item()
+def flow_from(latent: Callable[[Tensor, Tensor, Tensor], Tensor]) -> Answer:
+    """The same, with another guess at the z that each x comes from."""
+
+    def answer(x: Tensor, A: Tensor, b: Tensor) -> Tensor:
+        log_p_z = -latent(x, A, b).square().sum(1) / 2 - len(b) / 2 * math.log(2 * math.pi)
+        return log_p_z - torch.linalg.slogdet(A).logabsdet
+
+    return answer
 
 
-def score_with(test: Callable[[Tensor, float], Tensor]) -> Answer:
-    def wrong(samples: Tensor, centers: Tensor, std: float) -> tuple[int, float]:
-        distance, nearest = torch.cdist(samples, centers).min(1)
-        good = test(distance, std)
-        return len(nearest[good].unique()), good.float().mean().item()
-
-    return wrong
-
-
-def count_of_good(samples: Tensor, centers: Tensor, std: float) -> tuple[int, int]:
-    found, good = score(samples, centers, std)
-    return found, round(good * len(samples))
+def flow_without_abs(x: Tensor, A: Tensor, b: Tensor) -> Tensor:
+    return flow_with(power=0.0)(x, A, b) - A.det().log()
 
 
 def log_density(x: Tensor, centers: Tensor, std: float) -> Tensor:
@@ -142,7 +145,12 @@ def any_column(joint: Tensor, n: int) -> Tensor:
 RIGHT: list[tuple[str, Answer]] = [
     ("1.1", root),
     ("1.1", lambda u: (1 - u).sqrt()),
-    ("1.2", score),
+    ("1.2", flow_with()),
+    ("1.2", flow_from(lambda x, A, b: (x - b) @ torch.linalg.inv(A).T)),
+    (
+        "1.2",
+        lambda x, A, b: torch.distributions.MultivariateNormal(b, A @ A.T).log_prob(x),
+    ),
     ("1.3", log_density),
     ("1.4", copied),
     ("1.5", draw),
@@ -161,15 +169,24 @@ WRONG: list[tuple[str, Answer, str]] = [
     ("1.1", lambda u: u.sqrt().mean(), "shape"),
     ("1.1", lambda u: "x²", "must be a tensor"),
     ("1.1", lambda u: math.sqrt(u), "your code stopped"),
-    ("1.2", nearest_counts, "needs a *good* sample"),
-    ("1.2", score_with(lambda d, std: d <= std), "protocol says three"),
-    ("1.2", score_with(lambda d, std: d**2 <= 3 * std), "squared distance"),
-    ("1.2", score_with(lambda d, std: d < math.inf), "every sample good"),
-    ("1.2", lambda *a: (1, 0.5), "you find"),
-    ("1.2", count_of_good, "divide by the number of samples"),
-    ("1.2", lambda *a: (score(*a)[0], 100 * score(*a)[1]), "percent"),
-    ("1.2", lambda *a: score(*a)[::-1], "wrong order"),
-    ("1.2", lambda *a: score(*a)[0], "two things"),
+    ("1.2", flow_with(sign=1.0), "gets *thin*"),
+    ("1.2", flow_with(power=0.0), "is missing (Hint 2)"),
+    ("1.2", flow_with(power=2.0), "counts once"),
+    ("1.2", flow_with(constant=0.0), "constant of the normal density is missing"),
+    ("1.2", flow_with(constant=1.0), "one dimension"),
+    ("1.2", lambda x, A, b: flow_with(constant=-len(b))(x, A, b), "*divides*"),
+    ("1.2", flow_with(half=1.0), "-‖z‖²/2"),
+    ("1.2", flow_without_abs, "take |det A|"),
+    ("1.2", flow_from(lambda x, A, b: (x - b) @ A.T), "applied A"),
+    ("1.2", flow_from(lambda x, A, b: (x - b) @ torch.linalg.inv(A)), "A transposed"),
+    ("1.2", flow_from(lambda x, A, b: torch.linalg.solve(A, x.T).T), "subtract b first"),
+    ("1.2", flow_from(lambda x, A, b: torch.linalg.solve(A, x.T).T - b), "*before*"),
+    ("1.2", flow_from(lambda x, A, b: torch.linalg.solve(A, (x + b).T).T), "b is subtracted"),
+    ("1.2", flow_from(lambda x, A, b: x), "x itself"),
+    ("1.2", lambda x, A, b: flow_with()(x, A, b).exp(), "return its logarithm"),
+    ("1.2", lambda x, A, b: flow_with()(x, A, b).sum(), "shape"),
+    ("1.2", lambda x, A, b: flow_with()(x, A, b) / 0 * 0, "not finite"),
+    ("1.2", lambda x, A, b: flow_with()(x, A, b) + 0.5, "off by up to"),
     ("1.3", mixture_with(lse, count=False), "number of modes"),
     ("1.3", mixture_with(lse, constant=0.0), "constant in front"),
     ("1.3", mixture_with(lse, constant=0.0, count=False), "1/K and the constant"),

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
+import nbformat
 import pytest
 import torch
 from torch import Tensor, nn
@@ -251,6 +253,38 @@ def test_the_check_leaves_the_global_random_state() -> None:
     run("3.2", a_round())
     run("3.5", (Painter(), 1000))
     assert torch.equal(before, torch.get_rng_state())
+
+
+def test_old_gradients_of_d_may_stay_or_go_but_new_ones_must_not() -> None:
+    def step_that_clears(G: Any, D: Any, opt: Any, z: Tensor) -> Any:
+        loss = g_step_with(freeze=False)(G, D, opt, z)
+        D.zero_grad()
+        return loss
+
+    def step_that_adds_little(G: Any, D: Any, opt: Any, z: Tensor) -> Any:
+        loss = g_step(G, D, opt, z)
+        for p in D.parameters():
+            p.grad = (0 if p.grad is None else p.grad) + 1e-3 * torch.ones_like(p)
+        return loss
+
+    for answer in (g_step, step_that_clears):
+        assert run("3.1", answer).passed, run("3.1", answer)
+    assert "was left in the discriminator" in run("3.1", step_that_adds_little).message
+
+
+def test_the_solution_keeps_the_words_of_exercise_1() -> None:
+    """The notebook's own solution, on networks whose D holds an earlier step's gradient."""
+    notebook = Path(__file__).resolve().parents[1] / "book" / "03_first_gan.ipynb"
+    cells = nbformat.read(notebook, as_version=4).cells
+    source = next(c.source for c in cells if c.source.startswith("def my_g_step") and
+                  "solution" in c.metadata.get("tags", []))  # fmt: skip
+    scope: dict[str, Any] = {"bce": bce, "torch": torch, "lab": SimpleNamespace(check=run)}
+    exec(source, scope)
+    G, D = c03._pair()
+    for p in D.parameters():
+        p.grad = torch.full_like(p, 2.0)
+    scope["my_g_step"](G, D, c03._sgd(G), torch.randn(8, 2))
+    assert all(p.grad is not None and (p.grad == 2).all() for p in D.parameters())
 
 
 def test_the_notebook_states_the_bars_of_the_check() -> None:

@@ -13,7 +13,9 @@ import pytest
 import torch
 from torch import nn
 
+from ganlab.data import load
 from ganlab.lab import run
+from ganlab.lab.checks import c04
 from ganlab.models import dcgan
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -80,7 +82,51 @@ def fold_in_place(layer, bn):
     return new
 
 
+class Painter(nn.Module):
+    """A "generator" that knows the glyphs: latents choose one, after `change`."""
+
+    def __init__(self, change=lambda x: x, kinds=1000):
+        super().__init__()
+        glyphs = load("glyphs", size=16, channels=1, limit=1000)
+        self.pictures = change(glyphs.batch(torch.arange(len(glyphs))))[:kinds]
+
+    def sample_latent(self, n, generator=None):
+        return torch.rand(n, 1, generator=generator)
+
+    def forward(self, z):
+        return self.pictures[(z[:, 0] * len(self.pictures)).long()]
+
+
+def pair(channels, latent, width, end=nn.Tanh, gain=1.0, std=0.02, first=(), last=(), bn=True):
+    """G and D of exercise 4.7 with one rule broken, or none."""
+
+    def norm(n):
+        return [nn.BatchNorm2d(n)] if bn else []
+
+    g = nn.Sequential(
+        nn.ConvTranspose2d(latent, 2 * width, 4, bias=False), *norm(2 * width), nn.ReLU(),
+        nn.ConvTranspose2d(2 * width, width, 4, 2, 1, bias=False), *norm(width), nn.ReLU(),
+        nn.ConvTranspose2d(width, channels, 4, 2, 1), *[one(channels) for one in last], end(),
+    )  # fmt: skip
+    d = nn.Sequential(
+        *[one(channels) for one in first], nn.Conv2d(channels, width, 4, 2, 1), nn.LeakyReLU(0.2),
+        nn.Conv2d(width, 2 * width, 4, 2, 1, bias=False), *norm(2 * width), nn.LeakyReLU(0.2),
+        nn.Conv2d(2 * width, 1, 4), nn.Flatten(0),
+    )  # fmt: skip
+    for layer in [*g, *d]:
+        dcgan.initialise(layer, std)
+        if isinstance(layer, nn.BatchNorm2d):
+            nn.init.normal_(layer.weight, gain, 0.02)
+    return g, d
+
+
+def pair_with(**options):
+    return lambda *sizes: pair(*sizes, **options)
+
+
 RIGHT = {
+    "4.6": (Painter(), c04.TRAIN_BUDGET),
+    "4.7": pair,
     "4.1": lambda i, k, s, p: (conv(i, k, s, p), back(i, k, s, p)),
     "4.2": count,
     "4.3": slerp,
@@ -138,6 +184,23 @@ WRONG = {
     "wrong axis": ("4.5", lambda c, b: fold(c, b, axis=0), "output"),
     "bias dropped": ("4.5", lambda c, b: fold(c, b, with_bias=False), "dropped"),
     "in place": ("4.5", fold_in_place, "changed"),
+    "samples": ("4.6", (torch.zeros(1000, 1, 16, 16), 64), "the generator itself"),
+    "nothing shown": ("4.6", (Painter(), 0), "must be positive"),
+    "over the budget": ("4.6", (Painter(), c04.TRAIN_BUDGET + 1), "the budget is"),
+    "colour": ("4.6", (Painter(lambda x: x.expand(-1, 3, -1, -1)), 64), "shape (1000, 3, 16, 16)"),
+    "blown up": ("4.6", (Painter(lambda x: x * float("nan")), 64), "not finite"),
+    "no tanh": ("4.6", (Painter(lambda x: (x + 1) / 2), 64), "tanh"),
+    "grey": ("4.6", (Painter(lambda x: 0.1 * x - 0.5), 64), "flat"),
+    "one picture": ("4.6", (Painter(kinds=1), 64), "collapsed"),
+    "weak": ("4.6", (Painter(lambda x: 0.6 * x - 0.1), 64), "Hint 2"),
+    "sigmoid": ("4.7", pair_with(end=nn.Sigmoid), "Hint 1"),
+    "no end": ("4.7", pair_with(end=nn.Identity), "not bounded"),
+    "gains near zero": ("4.7", pair_with(gain=0.0), "Hint 2"),
+    "no BatchNorm": ("4.7", pair_with(bn=False), "BatchNorm is gone"),
+    "other weights": ("4.7", pair_with(std=0.1), "N(0, 0.02²)"),
+    "blind": ("4.7", pair_with(first=[nn.BatchNorm2d]), "Hint 3"),
+    "BatchNorm at the end": ("4.7", pair_with(last=[nn.BatchNorm2d]), "at its output"),
+    "one network": ("4.7", lambda *a: pair(*a)[0], "things"),
     "not a layer": ("4.5", lambda c, b: nn.Sequential(c, b), "ConvTranspose2d"),
 }
 
@@ -159,6 +222,7 @@ def test_wrong_answers_get_their_diagnosis(name):
 @pytest.mark.parametrize("exercise", RIGHT)
 def test_untouched_starters_are_not_started(exercise):
     starters = (lambda *a: ..., lambda *a: (..., ...)) if exercise < "4.3" else (lambda *a: ...,)
+    starters = {"4.6": [(..., ...)], "4.7": [...]}.get(exercise, starters)
     for starter in starters:
         assert run(exercise, starter).status == "not started"
 
@@ -183,8 +247,10 @@ const zs = {json.dumps(z.tolist())};
 console.log(JSON.stringify(zs.map((z) => Array.from(live.generate(net, z)))));
 """
     script = tmp_path / "compare.js"
-    script.write_text(program)
-    done = subprocess.run(["node", script], capture_output=True, text=True, check=False)
+    script.write_text(program, encoding="utf-8")
+    done = subprocess.run(
+        ["node", script], capture_output=True, text=True, check=False, encoding="utf-8"
+    )
     assert done.returncode == 0, done.stderr
     with torch.no_grad():
         expected = network(z)
@@ -199,3 +265,28 @@ def test_the_live_figure_is_small_and_asks_nobody():
     text = (LIVE / "dcgan.js").read_text(encoding="utf-8")
     assert "http" not in text.replace("http://www.w3.org", "")
     assert "fetch(" not in text
+
+
+def test_other_sound_pairs_are_mended_too():
+    for found in (
+        lambda c, z, w: pair(c, z, w, std=0.022),
+        lambda c, z, w: (Unflat(dcgan.Generator(16, c, z, w)), dcgan.Discriminator(16, c, w)),
+    ):
+        assert run("4.7", found).passed, run("4.7", found)
+
+
+class Unflat(nn.Module):
+    """The package's generator, for latents of shape (n, latent, 1, 1)."""
+
+    def __init__(self, network):
+        super().__init__()
+        self.network = network
+
+    def forward(self, z):
+        return self.network(z.flatten(1))
+
+
+def test_the_notebook_states_the_bars_of_the_check():
+    text = (ROOT / "book" / "04_dcgan.ipynb").read_text(encoding="utf-8")
+    assert f"below {c04.TRAIN_BAR:g}." in text
+    assert f"budget of {c04.TRAIN_BUDGET:,}" in text

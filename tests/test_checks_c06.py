@@ -267,7 +267,9 @@ console.log(JSON.stringify({ js: steps.js.theta, w1: steps.w1.theta, gain, steep
 @pytest.mark.skipif(not shutil.which("node"), reason="needs Node.js")
 def test_the_live_figure_computes_the_chapter():
     command = ["node", "-e", PROGRAM, str(SCRIPT)]
-    run_ = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
+    run_ = subprocess.run(
+        command, capture_output=True, text=True, check=True, timeout=60, encoding="utf-8"
+    )
     live = json.loads(run_.stdout)
     assert live["shifts"] == pytest.approx([0, 0.25, 1, 3], abs=1e-6)
     assert live["far"] == pytest.approx(math.log(2), abs=1e-6)

@@ -27,9 +27,9 @@ OWN = sorted((n for n in checks._REGISTRY if n[0] != "0"), key=lambda n: float(n
 
 #: Answers that must keep a graph or act on networks: no arrays can stand in for their results.
 GRAPHS = {"2.2", "2.6", "3.1", "3.2", "3.5", "4.4", "4.5", "6.3", "7.2", "7.3", "8.2", "8.3", "8.4"}
-GRAPHS |= {"10.3"}
+GRAPHS |= {"4.6", "4.7", "10.3"}
 #: Answers whose arguments are networks of 32 bits, or are no tensors.
-FIXED = {"3.1", "3.2", "3.5", "4.5"}
+FIXED = {"3.1", "3.2", "3.5", "4.5", "4.6", "4.7"}
 
 
 def table(name: str) -> dict[str, list[Any]]:

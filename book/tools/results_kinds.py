@@ -222,22 +222,30 @@ def diagnosis(name: str, file: str, result: dict[str, Any]) -> str:
 
 
 def search(name: str, file: str, result: dict[str, Any]) -> str:
-    """The best setting of each model, of those that were tried."""
+    """The best setting of each model, of those that were tried; on new seeds, where there are."""
+    models = result["models"]
+    new = all("final" in model for model in models.values())
+    what = "the winner on new seeds" if new else "the best of the settings tried"
     items = [
         f"Scored: {result['what']}",
-        f"Recipe: {result['steps']:,} steps; the best of the settings tried",
+        f"Recipe: {result['steps']:,} steps; {what}",
         *origin(result | {"minutes": minutes(result)}, [result["steps"]], recipe=False),
     ]
+    if new:
+        ends = {label: model["final"]["w1"] for label, model in models.items()}
+        items.insert(0, f"Verdict, by distance: {verdict(ends)}")
 
     def line(label: str, model: dict[str, Any]) -> tuple[str, ...]:
         best = next(row for row in model["tried"] if row["setting"] == model["best"])
+        end = model["final"] if new else best
         setting = ", ".join(f"{key} {value}" for key, value in model["best"].items())
         label = f"{label} ({setting})" if setting else label
+        more = (f"{end['rounds']:,}", spread(end["w1"])) if new else ()
         tried = str(len(model["tried"]))
-        return label, spread(best["good"], 100), spread(best["found"]), tried
+        return label, *more, spread(end["good"], 100), spread(end["found"]), tried
 
-    lines = [line(label, model) for label, model in result["models"].items()]
-    return section(name, file, items, table(("model", "good, %", "modes", "tried"), lines))
+    head = ("model", *(("rounds", "distance") if new else ()), "good, %", "modes", "tried")
+    return section(name, file, items, table(head, [line(k, m) for k, m in models.items()]))
 
 
 def fair(name: str, file: str, result: dict[str, Any]) -> str:

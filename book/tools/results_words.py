@@ -25,6 +25,7 @@ CHAPTERS = {
     "wgan-mnist": "06_wasserstein",
     "wgan-gp-mnist": "06_wasserstein",
     "fair": "07_objectives",
+    "fair-points": "07_objectives",
     "modern-mnist": "07_objectives",
     "modes-points": "07_objectives",
     "modes-stacked": "07_objectives",

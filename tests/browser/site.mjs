@@ -1,6 +1,8 @@
 // Opens pages of the built site in headless Chromium and prints what it found as JSON.
 //   node site.mjs CHROMIUM BASE_URL PAGES(comma-separated) [SCREENSHOT_FOLDER]
 import { chromium } from "playwright-core";
+import { arrows } from "./arrows.mjs";
+import { dcgan } from "./dcgan.mjs";
 import { digits } from "./digits.mjs";
 import { stylegan2 } from "./stylegan2.mjs";
 
@@ -92,6 +94,34 @@ const buttons = (page) =>
     };
   });
 
+// What a reader cannot see whole: wider than the box that holds it, and the box does not scroll.
+const cut = (page) =>
+  page.evaluate(() => {
+    const article = document.querySelector(".bd-article");
+    if (!article) return [];
+    const what = "mjx-container > svg, mjx-math, pre, table, img, canvas, figure, input, button";
+    const lost = [...article.querySelectorAll(what)].filter((e) => {
+      const r = e.getBoundingClientRect();
+      if (r.width === 0 || r.height === 0) return false; // closed, or hidden on purpose
+      for (let box = e; box && box !== document.body; box = box.parentElement) {
+        const overflow = getComputedStyle(box).overflowX;
+        const edge = box.getBoundingClientRect();
+        const past = box !== e && (r.right > edge.right + 1.5 || r.left < edge.left - 1.5);
+        if (overflow === "auto" || overflow === "scroll") {
+          return past && box.scrollWidth <= box.clientWidth + 1;
+        }
+        if (past && (overflow === "hidden" || overflow === "clip")) return true;
+        if (past && box === article) return true;
+      }
+      return false;
+    });
+    return lost.slice(0, 8).map((e) => {
+      const near = e.closest("[id]")?.id ?? "";
+      const text = (e.closest(".math") ?? e).textContent.trim().slice(0, 60);
+      return `${e.tagName.toLowerCase()} in #${near}: ${text || e.outerHTML.slice(0, 80)}`;
+    });
+  });
+
 const result = { pages: {} };
 const sizes = { desktop: { width: 1280, height: 900 }, phone: { width: 390, height: 844 } };
 const contexts = {};
@@ -109,8 +139,10 @@ for (const path of pageList.split(",")) {
   const entry = { faults, formulas: await formulas(page), pictures: await pictures(page) };
   entry.buttons = await buttons(page);
   await shot(page, path, "desktop");
-  entry.dropdowns = await dropdowns(page);
-  for (const [id, tried] of [["#stylegan2-live", stylegan2], ["#digits-live", digits]]) {
+  entry.dropdowns = await dropdowns(page); // opens what was closed: so it is looked at, too
+  entry.cut = await cut(page);
+  for (const [id, tried] of [["#arrows-live", arrows], ["#dcgan-live", dcgan],
+    ["#stylegan2-live", stylegan2], ["#digits-live", digits]]) {
     if (!(await page.locator(id).count())) continue;
     entry.live = await tried(page); // differences from torch, latency
     faults.push(...entry.live.faults.map((f) => `live: ${f}`));
@@ -131,6 +163,7 @@ for (const path of pageList.split(",")) {
       .slice(0, 5)
       .map((e) => e.outerHTML.slice(0, 120)),
   }));
+  entry.phone.cut = await cut(phone.page);
   entry.faults.push(...phone.faults.map((f) => `phone: ${f}`));
   await shot(phone.page, path, "phone");
   await phone.page.close();

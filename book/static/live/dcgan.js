@@ -63,6 +63,9 @@
     return values;
   }
 
+  const FRAMES = 9; // pictures of the strip from A to B
+  const START = { a: 1, b: 79 }; // two clear digits, with clear digits between them
+
   const length = (z) => Math.sqrt(z.reduce((sum, v) => sum + v * v, 0));
 
   /* The point t of the way from a to b, on a straight line or along the sphere. */
@@ -80,7 +83,7 @@
   }
 
   if (typeof module !== "undefined" && module.exports) {
-    module.exports = { decode, generate, normals: kit.normals, between };
+    module.exports = { decode, generate, normals: kit.normals, between, START, FRAMES };
     return;
   }
 
@@ -91,14 +94,19 @@
 .dcgan-live figure.middle { flex: 0 1 13em; }
 .dcgan-live canvas { display: block; width: 100%; aspect-ratio: 1; image-rendering: pixelated;
   border: 1px solid #8888; border-radius: 4px; }
-.dcgan-live .row { display: flex; flex-wrap: wrap; gap: 0.5em 1.2em; margin-top: 0.7em; }
-.dcgan-live label.wide { flex: 1 1 14em; min-width: 0; font-size: 0.9em; }
+.dcgan-live .strip { display: flex; gap: 2px; margin-top: 0.8em; }
+.dcgan-live .strip button { flex: 1 1 0; min-width: 0; padding: 0; border-width: 2px; border-radius: 4px;
+  overflow: hidden; }
+.dcgan-live .strip button[aria-pressed="true"] { border-color: #D55E00; }
+.dcgan-live .strip canvas { border: 0; border-radius: 0; }
+.dcgan-live .controls { display: flex; flex-wrap: wrap; gap: 0.4em 1.2em; margin-top: 0.5em; }
+.dcgan-live label.wide { flex: 1 1 12em; min-width: 0; font-size: 0.9em; }
 .dcgan-live input[type="range"] { display: block; width: 100%; margin: 0.2em 0;
   accent-color: #D55E00; }
-.dcgan-live fieldset { border: 0; margin: 0; padding: 0; font-size: 0.9em; }
-.dcgan-live legend { float: left; padding: 0; margin-right: 0.8em; font-size: 1em; }
-.dcgan-live fieldset label { margin-right: 0.8em; }
-.dcgan-live button { font: inherit; font-size: 0.88em; padding: 0.35em 0.7em; cursor: pointer;
+.dcgan-live fieldset { flex: 1 1 12em; display: flex; flex-wrap: wrap; gap: 0.2em 1em; border: 0;
+  margin: 0; padding: 0; font-size: 0.9em; align-items: center; }
+.dcgan-live legend { float: left; padding: 0; margin: 0; width: auto; font-size: 1em; }
+.dcgan-live button { flex: 1 1 9em; font: inherit; font-size: 0.88em; padding: 0.35em 0.7em; cursor: pointer;
   border: 1px solid #8888; border-radius: 6px; background: transparent; color: inherit; }
 .dcgan-live button:focus-visible, .dcgan-live input:focus-visible {
   outline: 3px solid #56B4E9; outline-offset: 2px; }
@@ -106,7 +114,7 @@
 
   function build(root, net) {
     const d = net[0].from, typical = Math.sqrt(d);
-    const state = { a: kit.normals(3, d), b: kit.normals(8, d), t: 0.5, scale: 1, way: "arc" };
+    const state = { a: kit.normals(START.a, d), b: kit.normals(START.b, d), t: 0.5, scale: 1, way: "arc" };
     document.head.append(kit.element("style", { textContent: STYLE }));
 
     const canvases = {};
@@ -126,9 +134,25 @@
 
     const output = kit.element("output");
     output.setAttribute("aria-live", "polite");
+    const point = (t) => between(state.a, state.b, t, state.way).map((v) => v * state.scale);
+    const places = Array.from({ length: FRAMES }, (_, i) => i / (FRAMES - 1));
+    const strip = places.map((t, i) => {
+      const key = `strip ${i}`;
+      canvases[key] = kit.element("canvas", { width: 32, height: 32 });
+      const made = kit.element("button", { type: "button" }, [canvases[key]]);
+      made.setAttribute("aria-label", `${Math.round(100 * t)} % of the way from A to B`);
+      made.addEventListener("click", () => { state.t = t; sliders.t(); middle(); });
+      return made;
+    });
+    function film() {
+      places.forEach((t, i) => draw(`strip ${i}`, point(t)));
+      middle();
+    }
     function middle() {
-      const z = between(state.a, state.b, state.t, state.way).map((v) => v * state.scale);
+      const z = point(state.t);
       draw("middle", z);
+      strip.forEach((one, i) => one.setAttribute("aria-pressed",
+        String(Math.abs(places[i] - state.t) < 0.5 / (FRAMES - 1))));
       output.textContent = `Length of z: ${length(z).toFixed(1)} (typical: ${typical.toFixed(1)}).`;
     }
     function renew(keys) {
@@ -136,18 +160,20 @@
         state[key] = kit.normals(Math.floor(Math.random() * 4294967296), d);
         draw(key, state[key]);
       });
-      middle();
+      film();
     }
 
-    function slider(name, label, max, show) {
+    const sliders = {}; // each shows the state's value again
+    function slider(name, label, max, show, changed) {
       const value = kit.element("span");
       const input = kit.element("input", { type: "range", min: 0, max, step: 0.01 });
-      input.value = state[name];
       const tell = () => {
+        input.value = state[name];
         value.textContent = show(state[name]);
         input.setAttribute("aria-valuetext", show(state[name]));
       };
-      input.addEventListener("input", () => { state[name] = Number(input.value); tell(); middle(); });
+      input.addEventListener("input", () => { state[name] = Number(input.value); tell(); changed(); });
+      sliders[name] = tell;
       tell();
       return kit.element("label", { className: "wide" }, [`${label}: `, value, input]);
     }
@@ -159,26 +185,30 @@
     function choice(value, text) {
       const input = kit.element("input", { type: "radio", name: "dcgan-way", value });
       input.checked = state.way === value;
-      input.addEventListener("change", () => { state.way = value; middle(); });
+      input.addEventListener("change", () => { state.way = value; film(); });
       return kit.element("label", {}, [input, ` ${text}`]);
     }
 
     root.replaceChildren(
       kit.element("div", { className: "pictures" }, [
         figure("a", "A", ""), figure("middle", "between", "middle"), figure("b", "B", "")]),
-      kit.element("div", { className: "row" }, [
-        slider("t", "From A to B", 1, (v) => `${Math.round(100 * v)} %`),
-        slider("scale", "Length of z, times", 3, (v) => v.toFixed(2)),
+      kit.element("div", { className: "strip" }, strip),
+      kit.element("div", { className: "controls" }, [
+        slider("t", "From A to B", 1, (v) => `${Math.round(100 * v)} %`, middle),
+        slider("scale", "Length of z, times", 3, (v) => v.toFixed(2), film),
       ]),
-      kit.element("div", { className: "row" }, [
+      kit.element("div", { className: "controls" }, [
         button("New digit A", ["a"]), button("New digit B", ["b"]),
         button("Two new digits", ["a", "b"]),
+      ]),
+      kit.element("div", { className: "controls" }, [
         kit.element("fieldset", {}, [kit.element("legend", { textContent: "Way:" }),
           choice("arc", "arc"), choice("line", "straight line")]),
       ]), output);
     draw("a", state.a);
     draw("b", state.b);
-    middle();
+    film();
+    root.dataset.ready = "yes"; // for tests
   }
 
   const here = document.currentScript.src;

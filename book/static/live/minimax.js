@@ -11,9 +11,9 @@
   const VIEW = 8; // half-width of what is drawn
   const XS = Float64Array.from({ length: POINTS }, (_, i) => FROM + i * DX);
   const COLORS = {
-    light: { data: "#0072B2", fake: "#D55E00", disc: "#00815E", other: "#A8457F",
+    light: { data: "#0072B2", fake: "#D55E00", disc: "#00815E", saturating: "#6B5A00", other: "#A8457F",
              text: "#333333", faint: "#9a9a9a", rule: "#dddddd" },
-    dark: { data: "#56B4E9", fake: "#FF9040", disc: "#2FCB9A", other: "#F0A0CC",
+    dark: { data: "#56B4E9", fake: "#FF9040", disc: "#2FCB9A", saturating: "#F0E442", other: "#F0A0CC",
             text: "#e6e6e6", faint: "#8a8a8a", rule: "#444444" },
   };
 
@@ -63,9 +63,22 @@
 
   const clamp = (v, [low, high]) => Math.min(high, Math.max(low, v));
 
+  /* The expected push on mean and log scale alone: every fourth point, where samples fall. */
+  function slope(mean, scale, loss) {
+    const total = [0, 0], reach = 7 * scale;
+    const first = Math.max(0, 4 * Math.ceil((mean - reach - FROM) / (4 * DX)));
+    for (let i = first; i < POINTS && XS[i] <= mean + reach; i += 4) {
+      const felt = 4 * DX * Math.exp(logNormal(XS[i], mean, scale)) *
+        push(XS[i], mean, scale, P[i])[loss];
+      total[0] += felt;
+      total[1] += felt * (XS[i] - mean);
+    }
+    return total;
+  }
+
   function descend(state, loss, steps) {
     for (let k = 0; k < steps; k++) {
-      const g = measure(state.mean, state.scale)[loss];
+      const g = slope(state.mean, state.scale, loss);
       state.mean = clamp(state.mean + 0.05 * g[0], LIMITS.mean);
       state.scale = clamp(state.scale * Math.exp(0.05 * clamp(g[1], [-2, 2])), LIMITS.scale);
     }
@@ -121,7 +134,7 @@
     output.setAttribute("aria-live", "polite");
     const key = kit.element("div", { className: "key" });
     const entries = [["data", "data", "solid"], ["fake", "generator", "solid"],
-      ["disc", "best discriminator", "solid"], ["fake", "push, saturating", "solid"],
+      ["disc", "best discriminator", "solid"], ["saturating", "push, saturating", "solid"],
       ["other", "push, non-saturating", "dashed"]];
     const marks = entries.map(([, text, line]) => {
       const mark = kit.element("span", { textContent: text });
@@ -139,8 +152,9 @@
     root.append(key, canvas,
       kit.element("div", { className: "controls" }, [mean.label, scale.label]),
       kit.element("div", { className: "controls" }, [
-        button("100 steps, saturating", () => descend(state, "saturating", 100)),
-        button("100 steps, non-saturating", () => descend(state, "other", 100)),
+        ...[100, 1000].flatMap((steps) => [["saturating", "saturating"], ["non-saturating", "other"]]
+          .map(([text, loss]) => button(`${steps.toLocaleString("en")} steps, ${text}`,
+            () => descend(state, loss, steps)))),
         button("Back to the start", () => Object.assign(state, START)),
       ]), output);
 
@@ -234,7 +248,7 @@
         : "push on each sample (up: to the right)", left, top + 16);
       const places = QUANTILES.map((z) => state.mean + state.scale * z);
       const felt = places.map((x) => push(x, state.mean, state.scale));
-      [["other", ink.other, [6, 4]], ["saturating", ink.fake, []]].forEach(([loss, color, dash]) => {
+      [["other", ink.other, [6, 4]], ["saturating", ink.saturating, []]].forEach(([loss, color, dash]) => {
         const ys = felt.map((f) => clampY(reach(f[loss])));
         line(places.map(px), ys, color, dash, 1.5);
         places.forEach((x, k) => {
@@ -261,7 +275,7 @@
   }
 
   // for tests: the same numbers that the page shows
-  window.minimaxLive = { measure, push, descend };
+  globalThis.minimaxLive = { measure, slope, push, descend, START };
 
   kit.whenReady("minimax-live", build);
 })();

@@ -9,9 +9,8 @@ from torch import Tensor
 from torch.nn.functional import one_hot
 
 from ganlab.lab.checks import Answer, check
-from ganlab.lab.checks.read import F64, draw, numbers, tensor
-from ganlab.lab.checks.words import Slips, close, equal, need, refuse, when
-from ganlab.metrics import mode_coverage
+from ganlab.lab.checks.read import F64, draw, tensor
+from ganlab.lab.checks.words import Slips, equal, refuse, when
 
 
 @check("1.1", "right: your samples' distribution function is within 0.005 of x²")
@@ -38,42 +37,56 @@ def transform(generator: Answer) -> None:
     refuse(slips, x, 1e-3)
 
 
-@check("1.2", "right: 3 of 4 modes found and 6 of 11 samples good in the test case")
-def modes(answer: Answer) -> None:
-    """Modes found and share of good samples, on a case where every slip counts differently."""
-    centers, std = torch.tensor([[0.0, 0.0], [4.0, 0.0], [0.0, 4.0], [4.0, 4.0]]), 0.5
-    offsets = [(0, 0.1), (0, 0.2), (0, 0.4), (0, 0.9), (0, 1.3), (1, 1.2), (1, 1.9), (2, 1.8),
-               (3, 1.35), (1, 2.6), (3, 3.5)]  # fmt: skip
-    samples = torch.stack([centers[k] + torch.tensor([r, 0.0]) for k, r in offsets])
-    samples[4] = torch.tensor([1.1, 1.1])  # distance 1.56 although each coordinate is within 1.5
-    names = "the number of modes found", "the share of good samples"
+def _flow(x: Tensor, A: Tensor, b: Tensor) -> tuple[Tensor, Slips]:
+    """The log density of A z + b at the rows of x, and what the usual slips make of it."""
+    z, d = torch.linalg.solve(A, (x - b).T).T, len(b)
+    grown, one = torch.linalg.slogdet(A).logabsdet, -0.5 * math.log(2 * math.pi)
 
-    def at(radius: float) -> tuple[float, float]:
-        other = mode_coverage(samples, centers, std, radius)
-        return other.found, other.good
+    def core(latent: Tensor) -> Tensor:
+        return -latent.square().sum(1) / 2
 
-    right = at(3)
-    pair = found, good = numbers(answer(samples.clone(), centers.clone(), std), *names)
-    box = ((samples[:, None] - centers).abs() <= 3 * std).all(2).any(1).double().mean()
-    mixed = "a squared distance is compared with an unsquared radius, or the other way"
-    slips = {
-        right[::-1]: "the two numbers are in the wrong order: modes found first",
-        when(close(good, 100 * right[1])): "good is a share in [0, 1], not in percent",
-        when(close(good, 6)): "6 is the number of good ones: divide by the number of samples",
-        when(close(good, 1)): "you call every sample good; it must lie within 3·std of a centre",
-        at(1): "the protocol says three standard deviations; yours is 1",
-        at(2): "the protocol says three standard deviations; yours is 2",
-        at(3 / std): "the radius is 3·std; yours is 3: where is std?",
-        at(math.sqrt(3 / std)): mixed,
-        at(9 * std): mixed,
-        (4, right[1]): "bad samples find modes too in your count: a mode needs a *good* sample",
-        when(close(good, box)): "you test each coordinate by itself: that is a square, not a disc",
-        ...: f"of 11 samples around 4 modes you find {found:g} modes and {good:.3f} good; right are"
-        f" {right[0]} and {right[1]:.3f} (Hint 1)",
+    right = core(z) + d * one - grown
+    rows, other = (x - b) @ torch.linalg.inv(A), "this is not the z that each x comes from"
+    return right, {
+        right + 2 * grown: "the sign of log|det A|: where G stretches, density gets *thin*, so it"
+        " is subtracted (Hint 2)",
+        right + grown: "this is log p_z(z): the stretching of G, log|det A|, is missing (Hint 2)",
+        right - grown: "log|det A| counts once; log det(AAᵀ) is twice that, and enters by its half",
+        right - d * one: "the constant of the normal density is missing (Hint 3)",
+        right - 2 * d * one: "the sign of the constant: (2π)^(d/2) *divides* the exponential",
+        right - (d - 1) * one: "your constant is that of one dimension; it is -d/2·log(2π)",
+        right + core(z): "the exponent is -‖z‖²/2, you have -‖z‖² (Hint 3)",
+        right.exp(): "this is the density; return its logarithm",
+        core((x - b) @ A.T) + d * one - grown: f"{other}: you applied A where its inverse belongs"
+        " (Hint 1)",
+        core(rows) + d * one - grown: f"{other}: points are rows, and you solved with A transposed"
+        " (Hint 1)",
+        core(torch.linalg.solve(A, x.T).T) + d * one - grown: f"{other}: subtract b first (Hint 1)",
+        core(torch.linalg.solve(A, x.T).T - b) + d * one - grown: f"{other}: subtract b *before*"
+        " you solve (Hint 1)",
+        core(torch.linalg.solve(A, (x + b).T).T) + d * one - grown: f"{other}: b is subtracted",
+        core(x) + d * one - grown: f"{other}, it is x itself: solve A z = x - b (Hint 1)",
     }
-    equal(pair, right, "the pair", slips)
-    nothing = numbers(answer(centers + 1.95, centers, 0.01), *names)
-    need(nothing == [0, 0], "where no sample is good the answer is (0, 0)")
+
+
+@check("1.2", "right: in two and three dimensions, and for a map that mirrors")
+def smallest_flow(log_prob: Answer) -> None:
+    """The log density of A z + b, with normal z, also where the determinant is negative."""
+    rng = torch.Generator().manual_seed(3)
+    for d, stretched in ((2, 1.7), (3, -2.5)):
+        A, b, x = draw(rng, d, d), draw(rng, d), draw(rng, 40, d)
+        A = A + 2 * torch.eye(d, dtype=F64)
+        A[:, 0] *= stretched * A.det().sign()  # the second one mirrors
+        right, slips = _flow(x, A, b)
+        value = tensor(log_prob(x.clone(), A.clone(), b.clone()), (40,), "the log density")
+        negative = bool(A.det() < 0)
+        slips = {
+            when(negative and not value.isfinite().all()): "right where det A is positive; where A"
+            " mirrors, it is negative and has no logarithm: take |det A| (Hint 2)",
+            when(not value.isfinite().all()): "some log densities are not finite",
+            **slips,
+        }
+        equal(value, right, f"in {d} dimensions your log density", slips, "Hint 1", 1e-4)
 
 
 def _mixture(x: Tensor, centers: Tensor, std: float) -> tuple[Tensor, Slips]:

@@ -15,9 +15,9 @@ from torch.nn.functional import binary_cross_entropy_with_logits as bce
 from torch.nn.functional import softplus
 
 from ganlab.data import toy
-from ganlab.lab.checks import Answer, Fail, c01, check
-from ganlab.lab.checks.read import number, parts, points
-from ganlab.lab.checks.words import Slips, equal, need, of_batches, refuse, when
+from ganlab.lab.checks import Answer, Fail, check
+from ganlab.lab.checks.read import number, numbers, parts, points
+from ganlab.lab.checks.words import Slips, close, equal, need, of_batches, refuse, when
 from ganlab.metrics import mode_coverage
 from ganlab.models.mlp import Discriminator, Generator
 
@@ -57,12 +57,14 @@ def _moved(
     return _weights(twin)
 
 
-@check("3.1", "right: G moves, and D keeps neither change nor gradient")
+@check("3.1", "right: G moves, and D gets neither change nor gradient")
 def g_step(answer: Answer) -> None:
-    """`answer(G, D, opt_g, z)`: one non-saturating step that leaves nothing in D."""
+    """`answer(G, D, opt_g, z)`: one non-saturating step that leaves nothing new in D."""
     z = torch.randn(32, 2, generator=torch.Generator().manual_seed(5))
     start, judge = _pair()
     G, D = copy.deepcopy(start), copy.deepcopy(judge)
+    for p in D.parameters():
+        p.grad = torch.full_like(p, 0.5)  # of an earlier step of D: it may stay or go
     optimizer = _sgd(G)
     found = answer(G, D, optimizer, z)
     step, after = functools.partial(_moved, start, judge, z), _weights(G)
@@ -86,8 +88,9 @@ def g_step(answer: Answer) -> None:
     equal(found, softplus(-judge(start(z))).mean(), "what you return", slips, within=1e-4)
     frozen, again = not all(p.requires_grad for p in D.parameters()), _moved(G, judge, z)
     need(not frozen, "the discriminator is still frozen afterwards: it would never learn again")
-    left = any(p.grad is not None and p.grad.abs().sum() > 0 for p in D.parameters())
-    need(not left, "a gradient was left in the discriminator's weights: freeze it, see Hint 2")
+    left = [p.grad for p in D.parameters() if p.grad is not None]
+    clean = all(bool((g == 0).all()) or bool((g == 0.5).all()) for g in left)
+    need(clean, "a gradient was left in the discriminator's weights: freeze it, see Hint 2")
     answer(G, D, optimizer, z)  # what the first call left in G must be cleared, not added
     need(_same(_weights(G), again), "right once, wrong when called twice: gradients of the first"
          " call are added to those of the second; where is zero_grad?")  # fmt: skip
@@ -166,8 +169,40 @@ def mended_round(answer: Answer) -> str:
 
 @check("3.3", "right: 3 of 4 modes found and 6 of 11 samples good on the test points")
 def count_modes(answer: Answer) -> None:
-    """`answer(samples, centers, std)` is (found, good) by the protocol, as in Exercise 1.2."""
-    c01.modes(answer)
+    """`answer(samples, centers, std)` is (found, good), where every slip counts differently."""
+    centers, std = torch.tensor([[0.0, 0.0], [4.0, 0.0], [0.0, 4.0], [4.0, 4.0]]), 0.5
+    offsets = [(0, 0.1), (0, 0.2), (0, 0.4), (0, 0.9), (0, 1.3), (1, 1.2), (1, 1.9), (2, 1.8),
+               (3, 1.35), (1, 2.6), (3, 3.5)]  # fmt: skip
+    samples = torch.stack([centers[k] + torch.tensor([r, 0.0]) for k, r in offsets])
+    samples[4] = torch.tensor([1.1, 1.1])  # distance 1.56 although each coordinate is within 1.5
+    names = "the number of modes found", "the share of good samples"
+
+    def at(radius: float) -> tuple[float, float]:
+        other = mode_coverage(samples, centers, std, radius)
+        return other.found, other.good
+
+    right = at(3)
+    pair = found, good = numbers(answer(samples.clone(), centers.clone(), std), *names)
+    box = ((samples[:, None] - centers).abs() <= 3 * std).all(2).any(1).double().mean()
+    mixed = "a squared distance is compared with an unsquared radius, or the other way"
+    slips = {
+        right[::-1]: "the two numbers are in the wrong order: modes found first",
+        when(close(good, 100 * right[1])): "good is a share in [0, 1], not in percent",
+        when(close(good, 6)): "6 is the number of good ones: divide by the number of samples",
+        when(close(good, 1)): "you call every sample good; it must lie within 3·std of a centre",
+        at(1): "the protocol says three standard deviations; yours is 1",
+        at(2): "the protocol says three standard deviations; yours is 2",
+        at(3 / std): "the radius is 3·std; yours is 3: where is std?",
+        at(math.sqrt(3 / std)): mixed,
+        at(9 * std): mixed,
+        (4, right[1]): "bad samples find modes too in your count: a mode needs a *good* sample",
+        when(close(good, box)): "you test each coordinate by itself: that is a square, not a disc",
+        ...: f"of 11 samples around 4 modes you find {found:g} modes and {good:.3f} good; right are"
+        f" {right[0]} and {right[1]:.3f} (Hint 1)",
+    }
+    equal(pair, right, "the pair", slips)
+    nothing = numbers(answer(centers + 1.95, centers, 0.01), *names)
+    need(nothing == [0, 0], "where no sample is good the answer is (0, 0)")
 
 
 @check("3.4", "right, and finite at large logits")

@@ -10,10 +10,17 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from ganlab.data import load
 from ganlab.lab.checks import Answer, Fail, check
-from ganlab.lab.checks.read import F64, draw, numbers, tensor
+from ganlab.lab.checks.read import F64, draw, number, numbers, parts, tensor
 from ganlab.lab.checks.words import Slips, close, equal, need, refuse, when
+from ganlab.metrics import fid
 from ganlab.models import dcgan
+
+#: Exercise 4.6: the Fréchet distance to stay below, and the real pictures that may be shown.
+TRAIN_BAR, TRAIN_BUDGET = 0.8, 25_600
+#: Exercise 4.7: by how much of their spread logits must move with brightness and contrast.
+TOLD = 0.02
 
 
 def _pair(value: Any, *names: str) -> tuple[int, ...]:
@@ -242,3 +249,97 @@ def _fold_one(answer: Answer, conv: nn.ConvTranspose2d, bn: nn.BatchNorm2d, bias
         " of a transposed convolution's weight (Hint 2), and the bias is β - gρ (Hint 1)",
     }
     equal(found, target, "the output", slips)
+
+
+def _coarse(x: Tensor) -> Tensor:
+    """Pictures in blocks of 2x2 pixels, one row each."""
+    return nn.functional.avg_pool2d(x.double(), 2).flatten(1)
+
+
+@check("4.6")
+def train_on_budget(answer: Answer) -> str:
+    """`answer` is (generator, pictures shown): Fréchet distance in coarse pixels to glyphs."""
+    G, shown = parts(answer, "the generator", "the number of real pictures shown")
+    shown = number(shown, "the number of pictures shown")
+    network = isinstance(G, nn.Module) and hasattr(G, "sample_latent")
+    slips: Slips = {
+        when(not network): "the first thing must be the generator itself, not its samples: it"
+        " needs sample_latent, as ganlab.models.dcgan.Generator has",
+        when(not shown > 0): "the number of pictures shown must be positive: rounds times batch",
+        when(shown > TRAIN_BUDGET): f"{shown:,.0f} pictures shown: the budget is {TRAIN_BUDGET:,}",
+    }
+    refuse(slips)
+    training, real = G.training, load("glyphs", size=16, channels=1, limit=1000)
+    G.eval()
+    with torch.no_grad():
+        samples = G(G.sample_latent(1000, torch.Generator().manual_seed(46))).cpu()
+    G.train(training)
+    shape = tuple(samples.shape)
+    need(shape == (1000, 1, 16, 16), f"1,000 latent vectors gave pictures of shape {shape}")
+    need(samples.isfinite().all(), "some pixels are not finite: the training has blown up")
+    x = real.batch(torch.arange(len(real)))
+    off = fid(_coarse(x), _coarse(samples)).value
+    found = f"Fréchet distance {off:.2f}, below {TRAIN_BAR:g} is asked for"
+    kinds, contrast = samples.std(0).mean() / x.std(0).mean(), samples.std() / x.std()
+    slips = {
+        when(samples.min() >= 0): f"{found}: no pixel is below 0, and the data lie in [-1, 1]:"
+        " does G end in tanh?",
+        when(contrast < 0.3): f"{found}: the pictures are flat ({contrast:.0%} of the real"
+        " contrast): were the generator's steps taken?",
+        when(kinds < 0.3): f"{found}: all samples look alike ({kinds:.0%} of the real variety):"
+        " the generator has collapsed",
+        when(off >= TRAIN_BAR): f"{found}: learning too slowly, or not stably; see Hint 2",
+    }
+    refuse(slips)
+    return f"right: Fréchet distance {off:.2f} with {shown:,.0f} real pictures shown"
+
+
+@check("4.7", "right: range, gains and the place of BatchNorm are mended")
+def mended(answer: Answer) -> None:
+    """`answer(channels, latent, width)` is (G, D) for 16 px with the paper's rules."""
+    with torch.random.fork_rng(devices=[]):
+        for channels, latent, width in ((1, 32, 16), (3, 16, 8)):
+            torch.manual_seed(47)
+            G, D = parts(answer(channels, latent, width), "the generator", "the discriminator")
+            _repaired(G.train(), D.train(), channels, latent)
+
+
+@torch.no_grad()
+def _repaired(G: nn.Module, D: nn.Module, channels: int, latent: int) -> None:
+    """Say which rule this pair, fresh and in train mode, breaks."""
+    z = torch.randn(128, latent, 1, 1)
+    fresh, size = G(z), (128, channels, 16, 16)
+    need(fresh.shape == size, f"G's pictures have shape {tuple(fresh.shape)}, not {size}")
+    loud = copy.deepcopy(G)  # BatchNorm undoes this, but for the last layer
+    for layer in loud.modules():
+        if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d):
+            layer.weight.mul_(1e5)
+    low, high = (v.item() for v in loud(z).aminmax())
+    norms = [[m for m in net.modules() if isinstance(m, nn.BatchNorm2d)] for net in (G, D)]
+    gains = [m.weight.mean().item() for m in norms[0] + norms[1] if m.weight is not None]
+    gain = max(gains, key=lambda g: abs(g - 1), default=1.0)
+    kernels = [m.weight.std().item() for net in (G, D) for m in net.modules()
+               if isinstance(m, nn.Conv2d | nn.ConvTranspose2d)]  # fmt: skip
+    kernel = max(kernels, key=lambda s: abs(math.log(s / 0.02)))
+    before = fresh.double().clamp(-1 + 1e-9, 1 - 1e-9).atanh()
+    mean, spread = before.mean((0, 2, 3)).abs().max(), before.std()
+    slips: Slips = {
+        when(low > -0.9 or high < 0.9): f"G cannot draw all values from -1 to 1: at its"
+        f" loudest it gives {low:.2f} to {high:.2f}, see Hint 1",
+        when(high > 1.01): "G's output is not bounded: tanh stands at the end",
+        when(len(norms[0]) < 2 or not norms[1]): "BatchNorm is gone from a place where it belongs:"
+        " after G's first two layers and D's second",
+        when(abs(gain - 1) > 0.2): f"the gains of a BatchNorm start at {gain:.2f} on average, so"
+        " its output is nearly 0: they come from N(1, 0.02²), see Hint 2",
+        when(not 0.015 < kernel < 0.03): f"a layer's weights start with s.d. {kernel:.3f}: the rule"
+        " says N(0, 0.02²)",
+        when(mean < 1e-3 * spread): "G's pictures have mean 0 over the batch before tanh, whatever"
+        " it learns: there is a BatchNorm at its output",
+    }
+    refuse(slips)
+    x = torch.rand(128, channels, 16, 16) * 2 - 1
+    logits, changed = D(x), D(0.5 * x + 0.3)
+    need(logits.numel() == 128, f"D must give one logit a picture, not {tuple(logits.shape)}")
+    told = (logits - changed).abs().mean() / logits.std()
+    blind = "D does not notice half the contrast and another brightness"
+    need(told > TOLD, f"{blind} ({told:.4f} of its spread): BatchNorm at its input, see Hint 3")
