@@ -40,6 +40,7 @@ import time
 import traceback
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -114,15 +115,22 @@ def cases(args: argparse.Namespace, work: Path) -> list[tuple[str, Play]]:
     from faults_cases import DOUBLES, crash, points
     from faults_disks import DISKS, full_disk
 
+    def twice(double: Any, at: Place) -> dict[str, Any]:
+        return double(at.work, at.wanted)  # type: ignore[no-any-return]
+
+    def full(disk: Any, at: Place) -> dict[str, Any]:
+        return full_disk(at.work, at.wanted, at.ready, disk)
+
+    def crashed(point: Any, at: Place) -> dict[str, Any]:
+        return crash(at.work, at.wanted, point)
+
     found: list[tuple[str, Play]] = []
     for i, double in enumerate(DOUBLES[: args.doubles], 1):
-        found.append((f"double-{i}", lambda at, f=double: f(at.work, at.wanted)))
+        found.append((f"double-{i}", partial(twice, double)))
     for i, disk in enumerate(DISKS[: args.disks], 1):
-        found.append(
-            (f"disk-{i:02d}", lambda at, d=disk: full_disk(at.work, at.wanted, at.ready, d))
-        )
+        found.append((f"disk-{i:02d}", partial(full, disk)))
     for i, point in enumerate(points(work, args.points, args.seed) if args.points else (), 1):
-        found.append((f"point-{i:03d}", lambda at, x=point: crash(at.work, at.wanted, x)))
+        found.append((f"point-{i:03d}", partial(crashed, point)))
     found += [(f"kill-{i:03d}", lambda at: at.kills.next()) for i in range(1, args.kills + 1)]
     return found
 

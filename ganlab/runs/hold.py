@@ -51,13 +51,16 @@ class Hold:
             say(f"{folder} lies on a disk without locks: do not start a second training there")
 
     def _holder(self) -> str:
-        try:
-            if not (self.folder / HOLDER).is_file():  # a pipe of that name would never answer
-                return "another process"
-            found = json.loads((self.folder / HOLDER).read_text(encoding="utf-8"))
-            return f"process {found['process']} on {found['host']} since {found['since']}"
-        except (OSError, ValueError, KeyError, TypeError, RecursionError):
-            return "another process"
+        path = self.folder / HOLDER
+        for _ in range(20):  # who has just taken the lock is about to write its name
+            if path.exists() and not path.is_file():  # a pipe of that name would never answer
+                break
+            try:
+                found = json.loads(path.read_text(encoding="utf-8"))
+                return f"process {found['process']} on {found['host']} since {found['since']}"
+            except (OSError, ValueError, KeyError, TypeError, RecursionError):
+                time.sleep(0.05)
+        return "another process"
 
     def release(self) -> None:
         """Let go; of a folder in which nothing came about nothing is left."""
