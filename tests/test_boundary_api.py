@@ -399,6 +399,15 @@ METRICS = {
         lambda: metrics.inception_score(PROBS * NAN),
         lambda: metrics.inception_score(X),
     ],
+    "cmmd": [
+        lambda: metrics.cmmd(X, X, sigma=0),
+        lambda: metrics.cmmd(X, X, sigma=NAN),
+        lambda: metrics.cmmd(X, X, scale=-1),
+        lambda: metrics.cmmd(X, BAD),
+        lambda: metrics.cmmd(X, X[:1]),
+        lambda: metrics.cmmd(X, X[:, :1]),
+        lambda: metrics.cmmd(X * 0, X),
+    ],
     "kid": [
         lambda: metrics.kid(X, X, subsets=0),
         lambda: metrics.kid(X, X, subsets=HUGE),
@@ -534,9 +543,17 @@ def test_a_hostile_call_is_one_line_of_the_package(what, call, monkeypatch):
 #: Records that functions return, shapes of protocols, and networks: nothing to be called with.
 RECORDS = {
     *("Disentanglement", "Projection", "Separability", "Extractor", "Network", "ModuleFeatures"),
-    *("ClassificationAccuracy", "Classifier", "CopyTest", "DensityCoverage", "FrechetDistance"),
+    *(
+        "CMMD",
+        "ClassificationAccuracy",
+        "Classifier",
+        "CopyTest",
+        "DensityCoverage",
+        "FrechetDistance",
+    ),
     *("FrechetInfinity", "InceptionScore", "KernelDistance", "ModeCoverage", "PRDC", "PathLength"),
     *("PrecisionRecall", "SlicedWasserstein", "StackJudge", "StackedModes", "TwoSampleAccuracy"),
+    "CMMD",
 }
 
 

@@ -18,6 +18,7 @@ from ganlab.models import (
     stylegan,
     stylegan2,
 )
+from ganlab.models.encoder import Encoder
 from ganlab.models.equalized import HE, EqualConv2d, EqualLinear, channels_at, pixel_norm
 from ganlab.models.families import FAMILIES, network_family
 from ganlab.models.fir import Fir, upfirdn
@@ -35,6 +36,7 @@ from ganlab.models.style_layers import Mapping, Noise, StyleGenerator
 __all__ = [
     "FAMILIES",
     "HE",
+    "Encoder",
     "EqualConv2d",
     "EqualLinear",
     "Fir",
