@@ -62,6 +62,7 @@ GRIDS: dict[str, list[tuple[dict[str, float], dict[str, Any]]]] = {
 def distances(samples: torch.Tensor) -> list[float]:
     """Exact W1 of each seed's samples (seeds, n, 2) to points of the data, 64 of each mode."""
     ring = toy.make("ring8")
+    assert ring.centers is not None
     noise = torch.randn(POINTS, 2, generator=torch.Generator().manual_seed(0))
     real = ring.centers[torch.arange(POINTS) % len(ring.centers)] + ring.std * noise
     found = []

@@ -120,7 +120,12 @@ def follow(plan: Recipe, rounds: int, judge: Judge, looks: int = LOOKS) -> dict[
         if step % (rounds // looks) == 0 and len(curves["step"]) < looks:
             fake = game.seeded(SAMPLES)
             loss = unseen_loss(plan, game.discriminator.network, judge.real, fake)
-            found = (step, judge.frechet(fake), claim(plan, loss), claim(plan, np.mean(losses)))
+            found = (
+                step,
+                judge.frechet(fake),
+                claim(plan, loss),
+                claim(plan, float(np.mean(losses))),
+            )
             for key, value in zip(curves, found):
                 curves[key].append(round(float(value), 4))
             losses.clear()
