@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import math
 import re
-import shutil
-import subprocess
-from pathlib import Path
 
-import nbformat
 import pytest
 import torch
+from chapter_kit import words
+from live_kit import LIVE, needs_node, played
 from torch.distributions import Categorical, MixtureSameFamily, Normal
 from torch.nn.functional import softplus
 
-BOOK = Path(__file__).resolve().parents[1] / "book"
-SCRIPT = BOOK / "static" / "live" / "minimax.js"
+SCRIPT = LIVE / "minimax.js"
 PROGRAM = """
 globalThis.window = globalThis;
 globalThis.ganlabKit = { whenReady() {} };
@@ -37,20 +33,10 @@ console.log(JSON.stringify(found));
 """
 PLACES = [(-3.0, 0.7), (0.0, 2.0), (1.5, 0.3)]
 
-needs_node = pytest.mark.skipif(not shutil.which("node"), reason="needs Node.js")
-
 
 @pytest.fixture(scope="module")
 def live() -> dict:
-    run = subprocess.run(
-        ["node", "-e", PROGRAM, str(SCRIPT), json.dumps(PLACES)],
-        capture_output=True,
-        text=True,
-        check=True,
-        timeout=120,
-        encoding="utf-8",
-    )
-    return json.loads(run.stdout)
+    return played(PROGRAM, SCRIPT, PLACES)
 
 
 def real(*numbers: float) -> torch.Tensor:
@@ -102,12 +88,9 @@ def test_the_figure_has_a_colour_for_each_loss_beside_the_generators() -> None:
 
 def displayed(name: str) -> list[str]:
     """Displayed formulas of a chapter, each line of an aligned one by itself."""
-    notebook = nbformat.read(BOOK / name, as_version=4)
     lines = []
-    for cell in notebook.cells:
-        if cell.cell_type == "markdown":
-            for formula in re.findall(r"^\$\$\n(.*?)^\$\$", cell.source, re.DOTALL | re.MULTILINE):
-                lines += re.split(r"\\\\(?:\[\dpt\])?\s", formula)
+    for formula in re.findall(r"^\$\$\n(.*?)^\$\$", words(name), re.DOTALL | re.MULTILINE):
+        lines += re.split(r"\\\\(?:\[\dpt\])?\s", formula)
     return lines
 
 
@@ -126,7 +109,7 @@ def width(formula: str) -> float:
     return len(re.sub(r"[{}]", "", text)) + small
 
 
-@pytest.mark.parametrize("name", ["01_generative_models.ipynb", "02_minimax_game.ipynb"])
+@pytest.mark.parametrize("name", ["01_generative_models", "02_minimax_game"])
 def test_formulas_fit_a_phone(name: str) -> None:
     """At 390 px the text is some 360 px wide: about 42 letters of a formula."""
     wide = {line.strip(): round(width(line)) for line in displayed(name) if width(line) > 42}

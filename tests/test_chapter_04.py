@@ -2,30 +2,24 @@
 
 from __future__ import annotations
 
-import json
 import re
 from itertools import pairwise
 from pathlib import Path
 
-import nbformat
 import pytest
 import torch
 import yaml
+from chapter_kit import BOOK, notebook, stored, words
 from torch import Tensor
 
 from ganlab import plots
 
-ROOT = Path(__file__).resolve().parents[1]
-RESULTS = ROOT / "book" / "results"
+RESULTS = BOOK / "results"
 NAMES = ("03_first_gan", "04_dcgan")
 
 
-def cells(name: str) -> list:
-    return nbformat.read(ROOT / "book" / f"{name}.ipynb", as_version=4).cells
-
-
 def code(start: str) -> str:
-    return next(c.source for c in cells("04_dcgan") if c.source.startswith(start))
+    return next(c.source for c in notebook("04_dcgan").cells if c.source.startswith(start))
 
 
 def variety(images: Tensor) -> float:
@@ -53,10 +47,10 @@ def test_the_chapter_reads_its_panels_in_one_channel() -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_next_names_the_next_chapter(name: str) -> None:
-    toc = yaml.safe_load((ROOT / "_toc.yml").read_text(encoding="utf-8"))
+    toc = yaml.safe_load((BOOK.parent / "_toc.yml").read_text(encoding="utf-8"))
     files = [c["file"] for part in toc["parts"] for c in part["chapters"]]
     following = files[files.index(f"book/{name}") + 1]
-    text = cells(name)[-1].source
+    text = notebook(name).cells[-1].source
     says = re.search(r"\*\*Next:\*\*.*", text, re.DOTALL)
     assert says
     assert f"apter {int(Path(following).name[:2])}" in says[0]
@@ -65,14 +59,14 @@ def test_next_names_the_next_chapter(name: str) -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_formulas_on_lines_of_their_own_fit_a_phone(name: str) -> None:
     """One claim a line: none that sets several side by side, which a phone would cut."""
-    for cell in cells(name):
+    for cell in notebook(name).cells:
         if cell.cell_type == "markdown":
             for formula in re.findall(r"\$\$(.*?)\$\$", cell.source, re.DOTALL):
                 assert r"\qquad" not in formula, formula
 
 
 def test_the_work_of_the_layers_is_told_as_exercise_2_counts_it() -> None:
-    text = " ".join(c.source for c in cells("04_dcgan") if c.cell_type == "markdown")
+    text = words("04_dcgan")
     assert "work* is done where it is large" not in text
     widths = [512, 256, 128, 64]
     work = [16 * a * b * (4 * 2**i) ** 2 for i, (a, b) in enumerate(pairwise(widths))]
@@ -82,5 +76,4 @@ def test_the_work_of_the_layers_is_told_as_exercise_2_counts_it() -> None:
 def test_the_stored_runs_say_their_precision() -> None:
     assert "mnist['precision']" in code("folder, mnist = stored(")
     for name in ("dcgan-mnist", "dcgan-ablation"):
-        text = (RESULTS / name / "results.json").read_text(encoding="utf-8")
-        assert json.loads(text)["precision"] in ("bf16", "fp32")
+        assert stored(name)["precision"] in ("bf16", "fp32")

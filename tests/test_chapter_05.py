@@ -3,19 +3,13 @@
 from __future__ import annotations
 
 import math
-from pathlib import Path
 
 import hygiene
-import nbformat
 import torch
+from chapter_kit import notebook, words
 from torch.nn.functional import softplus
 
-CHAPTER = Path(__file__).resolve().parents[1] / "book" / "05_dynamics.ipynb"
-
-
-def _text() -> str:
-    notebook = nbformat.read(CHAPTER, as_version=4)
-    return "\n".join(cell.source for cell in notebook.cells if cell.cell_type == "markdown")
+NAME = "05_dynamics"
 
 
 def _radius(eta: float, gamma: float, f: float) -> float:
@@ -63,16 +57,14 @@ def test_noise_costs_what_the_weighted_penalty_says() -> None:
 
 
 def test_claims_stay_within_what_was_measured() -> None:
-    text = _text()
+    text = words(NAME)
     assert "not a state but a motion" not in text
     assert "no digit" in text  # a nearest neighbour alone would name noise
     assert "roth2017stabilizing" in text
 
 
 def test_the_remedy_is_shown_at_both_settings() -> None:
-    notebook = nbformat.read(CHAPTER, as_version=4)
-    printed = "\n".join(
-        output.text for _, _, output in hygiene.outputs(notebook) if output.output_type == "stream"
-    )
+    outputs = hygiene.outputs(notebook(NAME))
+    printed = "\n".join(out.text for _, _, out in outputs if out.output_type == "stream")
     for row in ("beta 0.5, R1", "beta 0.9, R1", "instance noise, 1", "both rates / 4"):
         assert row in printed

@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 
-import nbformat
 import pytest
 import torch
+from chapter_kit import notebook
 from torch import nn
 
 from ganlab import metrics
-
-CHAPTER = Path(__file__).resolve().parents[1] / "book" / "09_evaluation.ipynb"
 
 
 @pytest.fixture(scope="module")
 def tables() -> dict[str, list[list[str]]]:
     """The rows of every stored table, by the id of its cell."""
     found = {}
-    for cell in nbformat.read(CHAPTER, as_version=4).cells:
+    for cell in notebook("09_evaluation").cells:
         html = "".join(o.data["text/html"] for o in cell.get("outputs", [])
                        if "text/html" in o.get("data", {}))  # fmt: skip
         rows = re.findall(r"<tr>(.*?)</tr>", html)

@@ -1,14 +1,12 @@
 """Chapter 6's exercise checks: right answers pass, each usual mistake gets its own diagnosis."""
 
 import itertools
-import json
 import math
-import shutil
-import subprocess
 from pathlib import Path
 
 import pytest
 import torch
+from live_kit import needs_node, played
 from torch.nn.functional import softplus
 
 from ganlab.lab import run
@@ -264,13 +262,9 @@ console.log(JSON.stringify({ js: steps.js.theta, w1: steps.w1.theta, gain, steep
 """
 
 
-@pytest.mark.skipif(not shutil.which("node"), reason="needs Node.js")
+@needs_node
 def test_the_live_figure_computes_the_chapter():
-    command = ["node", "-e", PROGRAM, str(SCRIPT)]
-    run_ = subprocess.run(
-        command, capture_output=True, text=True, check=True, timeout=60, encoding="utf-8"
-    )
-    live = json.loads(run_.stdout)
+    live = played(PROGRAM, SCRIPT)
     assert live["shifts"] == pytest.approx([0, 0.25, 1, 3], abs=1e-6)
     assert live["far"] == pytest.approx(math.log(2), abs=1e-6)
     assert live["near"] == pytest.approx(0, abs=1e-9)

@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-import json
-import shutil
-import subprocess
-from pathlib import Path
-
 import pytest
 import torch
+from live_kit import LIVE, needs_node, played
 from torch import Tensor, nn
 from torch.nn.functional import softplus
 
-LIVE = Path(__file__).resolve().parents[1] / "book" / "static" / "live"
 ROUNDS = 3
 PROGRAM = """
 const live = require(process.argv[1]), kit = require(process.argv[2]);
@@ -37,21 +32,12 @@ found.nothing = live.score(new Float64Array(20));
 console.log(JSON.stringify(found));
 """
 
-pytestmark = pytest.mark.skipif(not shutil.which("node"), reason="needs Node.js")
+pytestmark = needs_node
 
 
 @pytest.fixture(scope="module")
 def live() -> dict:
-    names = [str(LIVE / "arrows.js"), str(LIVE / "kit.js"), str(ROUNDS)]
-    done = subprocess.run(
-        ["node", "-e", PROGRAM, *names],
-        capture_output=True,
-        text=True,
-        check=True,
-        timeout=120,
-        encoding="utf-8",
-    )
-    return json.loads(done.stdout)
+    return played(PROGRAM, LIVE / "arrows.js", LIVE / "kit.js", ROUNDS)
 
 
 def network(layers: list) -> nn.Sequential:

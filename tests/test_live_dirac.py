@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import json
-import shutil
-import subprocess
-from pathlib import Path
-
 import pytest
 import torch
+from live_kit import LIVE, needs_node, played
 
 from ganlab.losses import objective
 from ganlab.penalties import Judged, penalty
 
-SCRIPT = Path(__file__).resolve().parents[1] / "book" / "static" / "live" / "dirac.js"
+SCRIPT = LIVE / "dirac.js"
 NAMES = {  # in the figure: (objective, its options, logit at x = 0)
     "minimax": ("minimax", {}, 0.0),
     "non-saturating": ("non-saturating", {}, 0.0),
@@ -41,20 +37,12 @@ for (const objective of Object.keys(live.OBJECTIVES)) {
 console.log(JSON.stringify(found));
 """
 
-pytestmark = pytest.mark.skipif(not shutil.which("node"), reason="needs Node.js")
+pytestmark = needs_node
 
 
 @pytest.fixture(scope="module")
 def live() -> dict:
-    run = subprocess.run(
-        ["node", "-e", PROGRAM, str(SCRIPT), json.dumps([PLACES, STRENGTH])],
-        capture_output=True,
-        text=True,
-        check=True,
-        timeout=60,
-        encoding="utf-8",
-    )
-    return json.loads(run.stdout)
+    return played(PROGRAM, SCRIPT, [PLACES, STRENGTH])
 
 
 class Line(torch.nn.Module):

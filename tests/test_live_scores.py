@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import json
-import shutil
-import subprocess
-from pathlib import Path
-
 import pytest
 import torch
+from live_kit import LIVE, needs_node, played
 
 from ganlab import metrics
 
-SCRIPT = Path(__file__).resolve().parents[1] / "book" / "static" / "live" / "scores.js"
+SCRIPT = LIVE / "scores.js"
 CASES = {
     "sound": {},
     "missing": {"missing": 3},
@@ -37,20 +33,12 @@ for (const [name, damage] of Object.entries(JSON.parse(process.argv[2]))) {
 console.log(JSON.stringify({ train, held, k: live.K, count: live.COUNT, found, words }));
 """
 
-pytestmark = pytest.mark.skipif(not shutil.which("node"), reason="needs Node.js")
+pytestmark = needs_node
 
 
 @pytest.fixture(scope="module")
 def live() -> dict:
-    run = subprocess.run(
-        ["node", "-e", PROGRAM, str(SCRIPT), json.dumps(CASES)],
-        capture_output=True,
-        text=True,
-        check=True,
-        timeout=60,
-        encoding="utf-8",
-    )
-    return json.loads(run.stdout)
+    return played(PROGRAM, SCRIPT, CASES)
 
 
 @pytest.mark.parametrize("name", CASES)

@@ -14,13 +14,13 @@ from pathlib import Path
 import export_stylegan2 as tool
 import pytest
 import torch
+from live_kit import LIVE, needs_node, played
 from test_site import BROWSER, chromium, missing_tools
 
 from ganlab import latent, plots
 from ganlab.models.stylegan2 import Generator
 from ganlab.runs import published
 
-LIVE = Path(__file__).resolve().parents[1] / "book" / "static" / "live"
 STORED, HANDS = LIVE / "stylegan2-weights.js", LIVE / "digits-weights.js"
 #: Largest difference on pictures of about [-1, 1] that weights in 16 bits may make.
 TOLERANCE = 0.02
@@ -51,21 +51,12 @@ console.log(JSON.stringify({ zs, ws: [a, b].map((w) => Array.from(w)), found, sm
   again: draw(asked.cases.A), milliseconds: times.sort((p, q) => p - q)[2] }));
 """
 
-pytestmark = pytest.mark.skipif(not shutil.which("node"), reason="needs Node.js")
+pytestmark = needs_node
 
 
 def node(weights: Path, seeds: tuple[int, ...]) -> dict:
-    asked = json.dumps({"seeds": seeds, "cases": CASES})
-    run = subprocess.run(
-        ["node", "-e", PROGRAM, str(LIVE / "stylegan2-net.js"), str(weights), asked],
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=120,
-        encoding="utf-8",
-    )
-    assert run.returncode == 0, run.stderr
-    return json.loads(run.stdout)
+    asked = {"seeds": seeds, "cases": CASES}
+    return played(PROGRAM, LIVE / "stylegan2-net.js", weights, asked)
 
 
 def small_network(channels: int) -> Generator:
@@ -163,12 +154,7 @@ console.log(JSON.stringify(found));
 
 def written(weights: Path, asked: list[tuple[int, int, float]]) -> torch.Tensor:
     """What Node draws for (seed, class, psi)."""
-    command = ["node", "-e", WRITE, str(LIVE / "stylegan2-net.js"), str(weights), json.dumps(asked)]
-    run = subprocess.run(
-        command, capture_output=True, text=True, check=False, timeout=120, encoding="utf-8"
-    )
-    assert run.returncode == 0, run.stderr
-    return torch.tensor(json.loads(run.stdout))
+    return torch.tensor(played(WRITE, LIVE / "stylegan2-net.js", weights, asked))
 
 
 def check_classes(g: Generator, weights: Path, asked: list[tuple[int, int, float]]) -> None:
