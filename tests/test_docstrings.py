@@ -7,7 +7,6 @@ from pathlib import Path
 import docutils.core
 import plain_docstrings
 import pytest
-import quiet_markers
 from sphinx.ext.napoleon import Config, GoogleDocstring
 
 
@@ -54,16 +53,3 @@ def test_fields_of_recipes_are_shown_with_types_that_people_read():
         encoding="utf-8",
     )
     assert done.stdout.strip() == ("<class 'int'> tuple[float, float | str] True")
-
-
-def test_markers_of_the_test_runner_are_not_shown():
-    from docutils import nodes
-    from docutils.utils import new_document
-
-    page = new_document("page")
-    page += nodes.literal_block("", "# NBVAL_CHECK_OUTPUT\nprint(1)\n# a comment stays")
-    page += nodes.literal_block("", "print(2)")
-    quiet_markers._hide(None, page)
-    shown = [block.astext() for block in page.findall(nodes.literal_block)]
-    assert shown == ["print(1)\n# a comment stays", "print(2)"]
-    assert quiet_markers.quiet("# NBVAL_CHECK_OUTPUT\n\nx = 1") == "x = 1"

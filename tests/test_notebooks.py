@@ -57,7 +57,7 @@ def good() -> NotebookNode:
         drawn,
         text("## Predict, then run"),
         text("## Theory"),
-        code("# NBVAL_CHECK_OUTPUT\nprint(3 * 4)", outputs=[checked]),
+        code("print(3 * 4)", "nbval-check-output", outputs=[checked]),
         text("## The code\n\n```python\n# not a heading\n```"),
         text("## The experiment"),
         text("## What goes wrong"),
@@ -157,13 +157,24 @@ BREAKS: dict[str, tuple[Callable, Break]] = {
     ),
     "marker with a word more": (
         hygiene.nbval_markers,
-        swap_text("NBVAL", "CHECK_OUTPUT", "CHECK_OUTPUT (theory)"),
+        swap_text("print(3", "print", "# NBVAL_CHECK_OUTPUT (theory)\nprint"),
     ),
     "marker behind code": (
         hygiene.nbval_markers,
-        swap_text("NBVAL", "# NBVAL_CHECK_OUTPUT\nprint(3 * 4)", "print(3)  # NBVAL_CHECK_OUTPUT"),
+        swap_text("print(3", "print(3 * 4)", "print(3)  # NBVAL_CHECK_OUTPUT"),
     ),
-    "misspelt marker": (hygiene.nbval_markers, swap_text("NBVAL", "OUTPUT", "OUTPUTS")),
+    "misspelt marker": (
+        hygiene.nbval_markers,
+        swap_text("print(3", "print", "# NBVAL_CHECK_OUTPUTS\nprint"),
+    ),
+    "marker that readers see": (
+        hygiene.nbval_markers,
+        swap_text("print(3", "print", "# NBVAL_CHECK_OUTPUT\nprint"),
+    ),
+    "misspelt tag": (
+        hygiene.nbval_markers,
+        lambda n: find(n, "print(3").metadata.tags.append("nbval-check-outputs"),
+    ),
     "another first cell": (
         hygiene.opening_cell,
         swap_text("lab.setup()", "import sys", ""),
