@@ -23,10 +23,8 @@ import numpy as np
 import publish
 import torch
 from filelock import FileLock
-from scipy.optimize import linear_sum_assignment
-from scipy.spatial.distance import cdist
+from transport import to_heaps
 
-from ganlab.data import toy
 from ganlab.ensemble import train_many
 from ganlab.recipes import Recipe, recipe
 
@@ -59,27 +57,11 @@ GRIDS: dict[str, list[tuple[dict[str, float], dict[str, Any]]]] = {
 }
 
 
-def distances(samples: torch.Tensor) -> list[float]:
-    """Exact W1 of each seed's samples (seeds, n, 2) to points of the data, 64 of each mode."""
-    ring = toy.make("ring8")
-    assert ring.centers is not None
-    noise = torch.randn(POINTS, 2, generator=torch.Generator().manual_seed(0))
-    real = ring.centers[torch.arange(POINTS) % len(ring.centers)] + ring.std * noise
-    found = []
-    for cloud in samples:
-        if not bool(cloud.isfinite().all()):
-            found.append(float("inf"))
-            continue
-        table = cdist(real.numpy(), cloud[:POINTS].numpy())
-        found.append(round(float(table[linear_sum_assignment(table)].mean()), 4))
-    return found
-
-
 def one(plan: Recipe) -> dict[str, Any]:
     """Scores of all seeds of a setting."""
     many = train_many(plan, SEEDS, ROUNDS, every=ROUNDS)
     return {
-        "w1": distances(many.samples),
+        "w1": to_heaps(many.samples, BASE.data, POINTS),
         "found": [int(v) for v in many.modes],
         "good": [round(float(v), 4) for v in many.good],
     }
@@ -116,7 +98,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--dirty", action="store_true", help="from changed code, to try it out")
+    publish.may_be_dirty(parser)
     parser.add_argument("--rate", type=float, choices=RATES)
     args = parser.parse_args()
     publish.clean(args.dirty)

@@ -24,7 +24,7 @@ from typing import Any
 
 import torch
 from diagnosis_rows import BASE, ROWS, Row, Twist
-from publish import clean, machine
+from publish import clean, machine, may_be_dirty
 from torch import Tensor
 
 from ganlab import plots
@@ -204,7 +204,7 @@ def main() -> None:
     parser.add_argument("--only", nargs="+", choices=ROWS, metavar="ROW")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--show", action="store_true", help="print what is stored")
-    parser.add_argument("--dirty", action="store_true", help="from changed code, to try it out")
+    may_be_dirty(parser)
     args = parser.parse_args()
     path = RESULTS / "results.json"
     stored = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {"rows": {}}

@@ -31,7 +31,7 @@ from typing import Any
 
 import torch
 from filelock import FileLock
-from publish import RESULTS, ROOT, clean, machine
+from publish import RESULTS, ROOT, clean, machine, may_be_dirty
 
 from ganlab import plots, runs
 from ganlab.errors import GanlabError
@@ -39,7 +39,8 @@ from ganlab.metrics import density_coverage, learned
 from ganlab.progress import bar
 from ganlab.recipes import Recipe, build, recipe, source
 
-BASE = recipe("dcgan-mnist", sample_every=0, log_every=50, checkpoint_every=0)
+LOGGED = {"sample_every": 0, "log_every": 50, "checkpoint_every": 0}
+BASE = recipe("dcgan-mnist", **LOGGED)
 _PAIRED: dict[str, Any] = {"objective": "relativistic", "betas": (0.0, 0.99)}
 
 
@@ -100,31 +101,23 @@ FINAL = (100, 101, 102, 103, 104)
 SAMPLES = 2000  # for density and coverage
 
 
-def merged(*parts: dict[str, Any]) -> dict[str, Any]:
-    """Changes put together; options of a network are joined, everything else is replaced."""
-    made: dict[str, Any] = {}
-    for part in parts:
-        for key, value in part.items():
-            both = key in ("generator", "discriminator") and key in made
-            made[key] = {**made[key], **value} if both else value
-    return made
-
-
-def grid(family: str) -> list[tuple[dict[str, str], dict[str, Any]]]:
-    """Every setting of a family: its labels, and the changes to `BASE`."""
+def grid(family: str) -> list[tuple[dict[str, str], Recipe]]:
+    """Every setting of a family: its labels, and the recipe."""
     shared, axes = FAMILIES[family]
-    every = itertools.product(*(options.items() for options in axes.values()))
-    return [
-        (dict(zip(axes, (label for label, _ in one))), merged(shared, *(c for _, c in one)))
-        for one in every
-    ]
+    found = []
+    for chosen in itertools.product(*(options.items() for options in axes.values())):
+        made = BASE.with_(**shared)
+        for _, changes in chosen:
+            made = made.with_(**changes)
+        found.append((dict(zip(axes, (label for label, _ in chosen))), made))
+    return found
 
 
-def plan(changes: dict[str, Any], data: str, **more: Any) -> Recipe:
-    """The recipe of a setting on a data set."""
-    first = {} if changes.get("network") else _width(32)  # a trunk has no width of its own
-    color = {"data": data, "channels": 1 if data in ("mnist", "glyphs") else 3}
-    return BASE.with_(**merged(first, changes, color, {"flip": data == "cifar10"}, more))
+def on(setting: Recipe, data: str, **more: Any) -> Recipe:
+    """A setting on a data set."""
+    channels = 1 if data in ("mnist", "glyphs") else 3
+    made: Recipe = setting.with_(data=data, channels=channels, flip=data == "cifar10", **more)
+    return made
 
 
 def pace(one: Recipe, data: Any, rounds: int = 4) -> float:
@@ -191,34 +184,33 @@ def rows(whole: dict[str, Any]) -> list[dict[str, Any]]:
     ]
 
 
-def paced(store: Store, changes: dict[str, Any], data: Any, name: str) -> float:
+def paced(store: Store, setting: Recipe, data: Any) -> float:
     """The pace of a network and its losses, measured once for a result."""
-    one = plan(changes, name)
     keys = ("network", "generator", "discriminator", "objective", "penalties", "d_steps")
     # What a rate or a γ is does not change the cost of a round.
-    cost = {k: v for k, v in json.loads(one.to_json()).items() if k in keys}
+    cost = {k: v for k, v in json.loads(setting.to_json()).items() if k in keys}
     cost["penalties"] = sorted(cost["penalties"])
     key = json.dumps(cost, sort_keys=True)
     known = store.read()["pace"]
     if key not in known:
-        store.add(("pace", key), pace(one, data))
+        store.add(("pace", key), pace(setting, data))
     return store.read()["pace"][key]
 
 
 def one(
-    store: Store, family: str, part: str, labels: dict[str, str], changes: dict[str, Any],
-    seed: int, budget: float, data: Any, name: str,
+    store: Store, family: str, part: str, labels: dict[str, str], setting: Recipe,
+    seed: int, budget: float, data: Any,
 ) -> None:  # fmt: skip
     """Train and score one setting, unless that is stored already."""
     at = {"setting": labels, "seed": seed}
     done = store.read()["families"].get(family, {}).get(part, [])
     if any({k: row[k] for k in at} == at for row in done):
         return
-    rounds = max(1, round(budget * 60 / paced(store, changes, data, name)))
-    what = plan(changes, name, seed=seed, steps=rounds)
+    rounds = max(1, round(budget * 60 / paced(store, setting, data)))
+    what, name = setting.with_(seed=seed, steps=rounds), setting.data
     label = "-".join(labels.values()).replace(" ", "").replace(",", "_")
     folder = ROOT / "runs" / "fair" / name / f"{family}-{part}-{label}-{seed}-{rounds}"
-    row: dict[str, Any] = {**at, "rounds": rounds, "minutes": budget, "recipe": changes}
+    row: dict[str, Any] = {**at, "rounds": rounds, "minutes": budget, "recipe": told(what)}
     try:
         resume = (folder / "recipe.json").exists()
         run = runs.train(what, folder, data=data, resume=resume, evaluate=False)
@@ -233,6 +225,12 @@ def one(
     store.add(("families", family, part), row, **about)
     print(f"{name} {family} {labels} seed {seed}, {rounds} rounds:"
           f" {row.get('failed') or row['scores']['frechet']}", flush=True)  # fmt: skip
+
+
+def told(setting: Recipe) -> dict[str, Any]:
+    """The fields in which a recipe differs from `BASE`."""
+    base = json.loads(BASE.to_json())
+    return {k: v for k, v in json.loads(setting.to_json()).items() if v != base.get(k)}
 
 
 def mean(tried: list[dict[str, Any]], labels: dict[str, str]) -> float:
@@ -250,8 +248,8 @@ def ranked(tried: list[dict[str, Any]], seeds: int = 1) -> list[dict[str, str]]:
     return sorted(settings, key=lambda s: mean(tried, s))
 
 
-def winner(family: str) -> tuple[dict[str, str], dict[str, Any]]:
-    """The setting that won a family's search on MNIST, and its changes."""
+def winner(family: str) -> tuple[dict[str, str], Recipe]:
+    """The setting that won a family's search on MNIST."""
     tried = Store("mnist").read()["families"].get(family, {}).get("tried", [])
     best = ranked(tried, 1 + len(AGAIN))
     if not best:
@@ -261,30 +259,29 @@ def winner(family: str) -> tuple[dict[str, str], dict[str, Any]]:
 
 def search(family: str, budget: float) -> None:
     """All settings on one seed, the best three on two more."""
-    store, data = Store("mnist"), source(plan({}, "mnist"))
+    store, data = Store("mnist"), source(on(BASE, "mnist"))
     with bar(len(grid(family)), f"search {family}", unit="setting") as progress:
-        for labels, changes in grid(family):
-            one(store, family, "tried", labels, changes, SEARCH, budget, data, "mnist")
+        for labels, setting in grid(family):
+            one(store, family, "tried", labels, on(setting, "mnist"), SEARCH, budget, data)
             progress.update()
-    best = ranked(store.read()["families"][family]["tried"])[:BEST]
-    for labels, changes in grid(family):
+    tried = store.read()["families"][family]["tried"]
+    # by the first seed alone, so that a search that is gone on with finds the same three
+    best = ranked([row for row in tried if row["seed"] == SEARCH])[:BEST]
+    for labels, setting in grid(family):
         for seed in AGAIN if labels in best else ():
-            one(store, family, "tried", labels, changes, seed, budget, data, "mnist")
+            one(store, family, "tried", labels, on(setting, "mnist"), seed, budget, data)
 
 
 def final(family: str, name: str, budget: float, seeds: int, shipped: bool) -> None:
     """The winner of a family on new seeds, and with `shipped` the recipe as the package has it."""
-    store, data = Store(name), source(plan({}, name))
+    store, data = Store(name), source(on(BASE, name))
     entries = [(family, *winner(family))]
     if shipped and family in SHIPPED:
-        ships = recipe(SHIPPED[family])
-        keys = ("network", "generator", "discriminator", "objective", "penalties", "g_lr",
-                "d_lr", "betas")  # fmt: skip
-        changes = {key: getattr(ships, key) for key in keys}
-        entries.append((f"{family}, as shipped", {"recipe": ships.name}, changes))
+        ships = recipe(SHIPPED[family], **LOGGED)
+        entries.append((f"{family}, as shipped", {"recipe": ships.name}, ships))
     for seed in FINAL[:seeds]:  # seed by seed: fewer seeds are a complete table too
-        for title, labels, changes in entries:
-            one(store, title, "final", labels, changes, seed, budget, data, name)
+        for title, labels, setting in entries:
+            one(store, title, "final", labels, on(setting, name), seed, budget, data)
 
 
 def show() -> None:
@@ -313,7 +310,7 @@ def main() -> None:
                         " 1.5 in the search, 4 in the final")  # fmt: skip
     parser.add_argument("--seeds", type=int, default=len(FINAL), help="of the final, at most 5")
     parser.add_argument("--shipped", action="store_true", help="in the final: as shipped, too")
-    parser.add_argument("--dirty", action="store_true", help="from changed code, to try it out")
+    may_be_dirty(parser)
     args = parser.parse_args()
     if args.what == "show":
         return show()
@@ -323,10 +320,11 @@ def main() -> None:
         return None
     clean(args.dirty)
     if args.what == "pace":
-        data = source(plan({}, args.data))
+        data = source(on(BASE, args.data))
         for family in FAMILIES:
-            for labels, changes in grid(family):
-                print(family, labels, f"{paced(Store(args.data), changes, data, args.data):.3f} s")
+            for labels, setting in grid(family):
+                seconds = paced(Store(args.data), on(setting, args.data), data)
+                print(family, labels, f"{seconds:.3f} s")
         return None
     for family in [args.family] if args.family else FAMILIES:
         if args.what == "search":

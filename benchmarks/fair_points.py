@@ -18,14 +18,14 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import statistics
 import time
 from typing import Any
 
 import publish
 import torch
-from scipy.optimize import linear_sum_assignment
-from scipy.spatial.distance import cdist
+from transport import to_heaps
 
 from ganlab.data import toy
 from ganlab.ensemble import train_many
@@ -72,31 +72,13 @@ FAMILIES: dict[str, list[tuple[dict[str, float], dict[str, Any]]]] = {
 }  # fmt: skip
 
 
-def distances(samples: torch.Tensor, data: str) -> list[float | None]:
-    """Exact W1 of each seed's samples (seeds, n, 2) to as many points of the data as of samples.
-
-    None where a training has diverged.
-    """
-    heaps = toy.make(data)
-    noise = torch.randn(POINTS, 2, generator=torch.Generator().manual_seed(0))
-    real = heaps.centers[torch.arange(POINTS) % len(heaps.centers)] + heaps.std * noise
-    found: list[float | None] = []
-    for cloud in samples:
-        if not bool(cloud.isfinite().all()):
-            found.append(None)
-            continue
-        table = cdist(real.numpy(), cloud[:POINTS].numpy())
-        found.append(round(float(table[linear_sum_assignment(table)].mean()), 4))
-    return found
-
-
 def play(plan: Recipe, seeds: range, rounds: int, data: str) -> dict[str, Any]:
     """Scores of all seeds of a setting, that train together."""
     many = train_many(plan.with_(seed=seeds[0]), len(seeds), rounds, every=rounds)
     return {
         "seeds": list(seeds),
         "rounds": rounds,
-        "w1": distances(many.samples, data),
+        "w1": [v if math.isfinite(v) else None for v in to_heaps(many.samples, data, POINTS)],
         "found": [int(v) for v in many.modes],
         "good": [round(float(v), 4) for v in many.good],
     }
@@ -178,7 +160,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--data", choices=("grid25", "ring8"), default="grid25")
-    parser.add_argument("--dirty", action="store_true", help="from changed code, to try it out")
+    publish.may_be_dirty(parser)
     args = parser.parse_args()
     publish.clean(args.dirty)
     torch.set_num_threads(1)

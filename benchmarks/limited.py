@@ -139,7 +139,7 @@ def main() -> None:
     parser.add_argument("--pictures", type=int, default=200, help="to learn from")
     parser.add_argument("--size", type=int, default=32, help="of a picture, in pixels")
     parser.add_argument("--images", type=int, default=80_000, help="shown in each run")
-    parser.add_argument("--dirty", action="store_true", help="from changed code, to try it out")
+    publish.may_be_dirty(parser)
     args = parser.parse_args()
     publish.clean(args.dirty)
     base = recipe("stylegan2-emoji").with_(**NARROW, size=args.size)

@@ -33,9 +33,8 @@ import numpy as np
 import publish
 import torch
 from filelock import FileLock
-from scipy.optimize import linear_sum_assignment
-from scipy.spatial.distance import cdist
 from torch import Tensor, nn
+from transport import matched
 
 import ganlab
 from ganlab import plots
@@ -101,12 +100,6 @@ def claim(plan: Recipe, loss: float) -> float:
 def unseen_loss(plan: Recipe, network: nn.Module, real: Tensor, fake: Tensor) -> float:
     """The discriminator's loss without penalty on pictures that it was not trained on."""
     return float(objective(plan.objective).d_loss(network(real), network(fake)))
-
-
-def matched(a: Tensor, b: Tensor) -> float:
-    """Exact W1 between two sets of equally many pictures, in Euclidean distance of pixels."""
-    table = cdist(a.flatten(1).numpy(), b.flatten(1).numpy())
-    return float(table[linear_sum_assignment(table)].mean())
 
 
 def follow(plan: Recipe, rounds: int, judge: Judge, looks: int = LOOKS) -> dict[str, Any]:
@@ -223,7 +216,7 @@ def main() -> None:
     )
     parser.add_argument("--family", choices=FAMILIES, help="one alone; several may run at once")
     parser.add_argument("--seeds", type=int, nargs="*", default=[0, 1, 2], help="of the final")
-    parser.add_argument("--dirty", action="store_true", help="from changed code, to try it out")
+    publish.may_be_dirty(parser)
     args = parser.parse_args()
     publish.clean(args.dirty)
     torch.set_num_threads(1)

@@ -29,7 +29,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from publish import clean, machine
+from publish import clean, machine, may_be_dirty
 
 from ganlab.ensemble import Many, train_many
 from ganlab.recipes import Recipe, recipe
@@ -272,7 +272,7 @@ def main() -> None:
     two.add_argument("--threads", type=int, help="default: as torch chooses")
     two.add_argument("--seconds", type=float, default=2.0, help="per case and way (default: 2)")
     two.add_argument("--save", action="store_true", help="store under benchmarks/results/")
-    one.add_argument("--dirty", action="store_true", help="from changed code, to try it out")
+    may_be_dirty(one)
     args = parser.parse_args()
     if args.what == "points":
         clean(args.dirty)

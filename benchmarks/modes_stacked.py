@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from publish import RESULTS, ROOT, clean, commit, thin
+from publish import RESULTS, ROOT, clean, commit, may_be_dirty, thin
 
 from ganlab import plots, runs
 from ganlab.errors import GanlabError
@@ -239,7 +239,7 @@ def main() -> None:
     parser.add_argument("--list", action="store_true", help="print the settings")
     parser.add_argument("--speed", action="store_true", help="time each setting briefly")
     parser.add_argument("--out", type=Path, default=RESULTS / "modes-stacked")
-    parser.add_argument("--dirty", action="store_true", help="from changed code, to try it out")
+    may_be_dirty(parser)
     args = parser.parse_args()
     if not (args.list or args.speed):
         clean(args.dirty)

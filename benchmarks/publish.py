@@ -52,6 +52,11 @@ def commit() -> str:
     return done.stdout.strip() or "unknown"
 
 
+def may_be_dirty(parser: argparse.ArgumentParser) -> None:
+    """Declare the option that `clean` asks after."""
+    parser.add_argument("--dirty", action="store_true", help="from changed code, to try it out")
+
+
 def clean(anyway: bool = False) -> None:
     """Refuse to make a result from changed code: nobody could make it again.
 
@@ -294,7 +299,7 @@ def main() -> None:
     five.add_argument("folder", type=Path, help="with gpu-*.json and NAME.tar")
     what.add_parser("list", help="what is stored")
     for makes in (one, two):
-        makes.add_argument("--dirty", action="store_true", help="from changed code, to try it out")
+        may_be_dirty(makes)
     args = parser.parse_args()
     if args.what in ("seeds", "table"):
         clean(args.dirty)

@@ -176,7 +176,7 @@ def main() -> None:
     parser.add_argument("--images", type=int, default=50_000, help="real ones shown to each")
     parser.add_argument("--title", default="style-steps", help="name of the result")
     parser.add_argument("--only", action="append", metavar="LABEL", help="this row alone")
-    parser.add_argument("--dirty", action="store_true", help="from changed code, to try it out")
+    publish.may_be_dirty(parser)
     args = parser.parse_args()
     publish.clean(args.dirty)
     rows = settings(args.images)

@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import math
-import sys
-from pathlib import Path
 
+import clipping
+import loss_and_quality
 import pytest
 from chapter_kit import line, stored, words
 
 from ganlab.recipes import Recipe
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "benchmarks"))
-import clipping
-import loss_and_quality
 
 
 def test_clipping_and_penalty_got_the_same_search() -> None:

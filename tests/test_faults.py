@@ -9,19 +9,16 @@ import sys
 from pathlib import Path
 
 import pytest
+import reliability_page
+from faults_probe import DEAD, Operation, plain
+
+import ganlab
+from ganlab import cli, files
+from ganlab.errors import FileError
+from ganlab.runs import stored
+from ganlab.training import checkpoint
 
 ROOT = Path(__file__).resolve().parents[1]
-sys.path[:0] = [str(ROOT / "benchmarks"), str(ROOT / "book" / "tools")]
-
-import reliability_page  # noqa: E402
-from faults_probe import DEAD, Operation, plain  # noqa: E402
-
-import ganlab  # noqa: E402
-from ganlab import cli, files  # noqa: E402
-from ganlab.errors import FileError  # noqa: E402
-from ganlab.runs import stored  # noqa: E402
-from ganlab.training import checkpoint  # noqa: E402
-
 FAULTS = str(ROOT / "benchmarks" / "faults.py")
 SMALL = {"steps": 4, "batch": 8, "log_every": 2, "checkpoint_every": 2, "sample_every": 0}
 ASKED = {"kills": 2, "points": 6, "disks": 3, "doubles": 3}

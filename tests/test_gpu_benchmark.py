@@ -9,25 +9,22 @@ import tarfile
 import zipfile
 from pathlib import Path
 
+import gpu
+import gpu_checks
+import gpu_machine
+import gpu_trainings
+import pack_gpu
+import publish
 import pytest
 import torch
+from gpu_kit import Setup, Verdict, apart
+from gpu_store import Clock, Store
 from PIL import Image
 
+from ganlab import runs
+from ganlab.data import load
+
 ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT / "benchmarks"))
-
-import gpu  # noqa: E402
-import gpu_checks  # noqa: E402
-import gpu_machine  # noqa: E402
-import gpu_trainings  # noqa: E402
-import pack_gpu  # noqa: E402
-import publish  # noqa: E402
-from gpu_kit import Setup, Verdict, apart  # noqa: E402
-from gpu_store import Clock, Store  # noqa: E402
-
-from ganlab import runs  # noqa: E402
-from ganlab.data import load  # noqa: E402
-
 CPU = torch.device("cpu")
 META = {"device": "A Card 9", "torch": "2", "commit": "abc", "tiny": True, "date": "2026-01-02"}
 QUICK = ["fused-adam", "modulation", "streams-resume"]
