@@ -16,10 +16,10 @@ from results_words import (
     several,
     small,
     spread,
-    table,
     verdict,
 )
 
+from ganlab.lab import markdown as table
 from ganlab.metrics import compare
 
 ROWS = ("change", "rates", "penalties", "distance", "seeds", "min")

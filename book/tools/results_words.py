@@ -63,12 +63,6 @@ def spread(values: Iterable[float | None], scale: float = 1) -> str:
     return text if len(known) == len(every) else f"{text} ({len(known)} of {len(every)} seeds)"
 
 
-def table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
-    """A table of which all columns but the first are numbers."""
-    line = ["---", *["---:"] * (len(head) - 1)]
-    return "\n".join(f"| {' | '.join(cells)} |" for cells in (head, line, *rows))
-
-
 def several(values: Iterable[Any], word: str = ", ") -> str:
     """Different values in order; whole numbers that follow each other as a range."""
     found = sorted(set(values))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import platform
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -128,6 +129,25 @@ def results(name: str) -> Path:
     from ganlab.runs.published import folder
 
     return folder(name)
+
+
+def markdown(head: Sequence[Any], rows: Iterable[Sequence[Any]]) -> str:
+    """A table as Markdown: the first column on the left, the others, numbers mostly, on the right.
+
+    >>> print(markdown(["n", "FID"], [["1,000", 2.5]]))
+    | n | FID |
+    | --- | ---: |
+    | 1,000 | 2.5 |
+    """
+    rule = ["---", *["---:"] * (len(head) - 1)]
+    return "\n".join(f"| {' | '.join(map(str, cells))} |" for cells in (head, rule, *rows))
+
+
+def table(head: Sequence[Any], rows: Iterable[Sequence[Any]]) -> Any:
+    """The same to be displayed, as the last line of a cell or with `display`."""
+    from IPython.display import Markdown
+
+    return Markdown(markdown(head, rows))  # type: ignore[no-untyped-call]
 
 
 def check(exercise: str, answer: Answer) -> Check:
