@@ -1,5 +1,5 @@
 # Everything a reader or a contributor types. `make` alone explains the targets.
-# Needs Python 3.11.5 or newer and make; the rest is installed into $(VENV) once. The folder of the
+# Needs Python 3.11 or newer and make; the rest is installed into $(VENV) once. The folder of the
 # checkout may have spaces in its name; $(VENV), which is a target, may not.
 
 PYTHON ?= python3
@@ -16,6 +16,7 @@ BIN := $(VENV)/bin
 PY := $(BIN)/python
 READY := $(VENV)/.ready
 SITE := _build/html
+MADE := build/notebooks
 # What scripts may do with torch's untyped attributes; names that are gone are still found.
 LOOSE := union-attr operator arg-type call-overload index dict-item
 
@@ -35,14 +36,15 @@ help:
 	@echo "GANs that run: a course you can read, run and test."
 	@echo
 	@echo "  make book       build the site (sets everything up on the first call)"
-	@echo "  make lab        open the chapters in JupyterLab"
+	@echo "  make lab        open the chapters in JupyterLab, as copies in my-notebooks"
 	@echo "  make test       style, types, unit tests, and every notebook at quick profile;"
 	@echo "                  one of them: make lint, types, unit, notebooks"
 	@echo
 	@echo "  make execute    run the notebooks in place and stamp them"
 	@echo "                  PROFILE=quick|standard|full  NOTEBOOKS=\"book/03_first_gan.ipynb\""
 	@echo "  make bench      measure speed against the usual loop; ARGS=\"--case mlp\""
-	@echo "  make classroom  write student and solution notebooks to build/classroom"
+	@echo "  make classroom  write the notebooks that people open, in three sets (to read, for"
+	@echo "                  students, solved), to $(MADE)"
 	@echo "  make site-test  open every built page in headless Chromium"
 	@echo "  make results    write the pages of results from what is stored"
 	@echo "  make address    write [tool.ganlab] of pyproject.toml into links and badges"
@@ -60,8 +62,8 @@ help:
 setup: $(READY)
 
 $(READY): pyproject.toml
-	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11, 5))' || \
-		{ echo "This course needs Python 3.11.5 or newer; name one: make PYTHON=python3.12"; exit 2; }
+	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "This course needs Python 3.11 or newer; name one: make PYTHON=python3.12"; exit 2; }
 	@test -x "$(PY)" || "$(PYTHON)" -m venv "$(VENV)" || \
 		{ echo "No venv module: on Debian or Ubuntu, apt install python3-venv"; exit 2; }
 	@echo "Installing into $(VENV) (once, a few minutes)"
@@ -102,10 +104,13 @@ types: $(READY)
 unit: $(READY) guard
 	@$(TEST_ENV) "$(PY)" -m pytest tests -n "$(WORKERS)" --ignore=tests/test_site.py
 
+# What people open is run: it holds all code of the sources but the solutions, which the unit tests
+# run, and its outputs (tests/test_plain_markdown.py).
 notebooks: $(READY) guard
+	@"$(PY)" book/tools/variants.py "$(MADE)" > /dev/null
 	@$(TEST_ENV) "$(PY)" -m pytest --nbval-lax --nbval-current-env --nbval-cell-timeout="$(CELL_TIMEOUT)" \
 		--nbval-sanitize-with=tests/nbval.cfg -n "$(WORKERS)" --dist loadscope \
-		--ignore=book/_build book/
+		"$(MADE)/read"
 
 # The notebooks must test this checkout, not a published ganlab.
 guard: $(READY)
@@ -115,8 +120,14 @@ guard: $(READY)
 
 # ---- the rest ----
 
+# Copies, so that what a reader changes is neither lost nor taken for the course's own.
 lab: $(READY)
-	"$(PY)" -m jupyter lab --notebook-dir=book
+	@"$(PY)" book/tools/variants.py "$(MADE)" > /dev/null
+	@mkdir -p my-notebooks
+	@for each in "$(MADE)"/read/*.ipynb; do \
+		test -e "my-notebooks/$${each##*/}" || cp "$$each" my-notebooks/; done
+	@echo "Your copies are in my-notebooks. Delete one to get it new; the sources are in book."
+	"$(PY)" -m jupyter lab --notebook-dir=my-notebooks
 
 execute: $(READY)
 	"$(PY)" book/tools/execute.py --profile "$(PROFILE)" $(NOTEBOOKS)
@@ -125,7 +136,7 @@ bench: $(READY)
 	"$(PY)" benchmarks/throughput.py $(ARGS)
 
 classroom: $(READY)
-	"$(PY)" book/tools/variants.py build/classroom
+	"$(PY)" book/tools/variants.py "$(MADE)"
 
 address: $(READY)
 	"$(PY)" book/tools/address.py

@@ -19,9 +19,11 @@ import pytest
 import variants
 import yaml
 from nbformat import NotebookNode
+from references import References
 
 ROOT = Path(__file__).resolve().parents[1]
 CHAPTERS = execute.chapters(ROOT)
+REFS = References()
 PIXEL = (
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk"
     "+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
@@ -266,17 +268,32 @@ def test_solution_variant_replaces_the_starter() -> None:
     assert "solution-end" not in whole
 
 
-def test_variants_have_stable_names_and_no_outputs(tmp_path: Path) -> None:
+def test_read_variant_closes_the_solution() -> None:
+    made = variants.read(good())
+    answers = [cell.source for cell in made.cells if "return 12" in cell.source]
+    assert len(answers) == 1
+    assert answers[0].startswith("::::::{dropdown} Solution\nThree times four.\n\n```python\ndef")
+    assert "Three times four." in answers[0]
+    assert "solution-" not in "".join(cell.source for cell in made.cells)
+    counts = [cell.execution_count for _, cell in hygiene.code_cells(made)]
+    assert counts == list(range(1, len(counts) + 1))
+
+
+def test_variants_have_stable_names(tmp_path: Path) -> None:
     nbformat.write(good(), tmp_path / "09_sample.ipynb")
-    written = variants.write(tmp_path / "09_sample.ipynb", tmp_path / "class")
-    assert [p.name for p in written] == ["09_sample-student.ipynb", "09_sample-solution.ipynb"]
+    refs = REFS.with_chapter(tmp_path / "09_sample.ipynb", 9)
+    written = variants.write(tmp_path / "09_sample.ipynb", tmp_path / "class", refs)
+    names = [path.relative_to(tmp_path / "class").as_posix() for path in written]
+    assert names == [f"{kind}/09_sample.ipynb" for kind in ("read", "student", "solution")]
     before = [path.read_bytes() for path in written]
-    variants.write(tmp_path / "09_sample.ipynb", tmp_path / "class")
+    variants.write(tmp_path / "09_sample.ipynb", tmp_path / "class", refs)
     assert before == [path.read_bytes() for path in written]
+    outputs = []
     for path in written:
         notebook = read(path)
         nbformat.validate(notebook)
-        assert not any(cell.outputs for _, cell in hygiene.code_cells(notebook))
+        outputs.append(any(cell.outputs for _, cell in hygiene.code_cells(notebook)))
+    assert outputs == [True, False, True]
 
 
 def sample(tmp_path: Path) -> Path:

@@ -63,7 +63,7 @@ def test_an_address_of_another_place_is_found(text: str) -> None:
         OURS.url,
         f"{OURS.url}/issues",
         f"{OURS.url}/blob/{OURS.branch}/README.md",
-        OURS.colab("book/a.ipynb"),
+        OURS.colab("02_minimax_game"),
         OURS.pip,
         OURS.site,
         f"{OURS.site}book/preface.html",
@@ -104,19 +104,18 @@ def test_a_new_address_is_written_everywhere(tmp_path: Path) -> None:
 
 
 def test_first_cell_does_nothing_outside_colab(monkeypatch: pytest.MonkeyPatch) -> None:
-    calls = run_first_cell(monkeypatch, colab=False)
+    """What it does in Colab stands in test_colab.py."""
+    calls: list = []
+    package = ModuleType("ganlab")
+    package.lab = SimpleNamespace(setup=lambda: calls.append("setup"))  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "ganlab", package)
+    monkeypatch.delitem(sys.modules, "google.colab", raising=False)
+    before = list(sys.path)
+    monkeypatch.setattr(sys, "path", list(before))
+    monkeypatch.setattr(subprocess, "run", lambda command, **_: calls.append(command))
+    exec(first_cell.source(), {})
     assert calls == ["setup"]
-
-
-def test_first_cell_fetches_and_installs_without_dependencies_in_colab(monkeypatch) -> None:
-    clone, install, setup = run_first_cell(monkeypatch, colab=True)
-    assert clone[:2] == ["git", "clone"]
-    assert clone[clone.index("-b") + 1] == OURS.branch
-    assert OURS.url in clone
-    assert install[:4] == [sys.executable, "-m", "pip", "install"]
-    assert "--no-deps" in install
-    assert install[-1] == clone[-1]
-    assert setup == "setup"
+    assert sys.path == before
 
 
 def test_first_cell_is_written_into_notebooks_that_have_another(tmp_path: Path) -> None:
@@ -127,21 +126,6 @@ def test_first_cell_is_written_into_notebooks_that_have_another(tmp_path: Path) 
     cells = nbformat.read(tmp_path / "a.ipynb", as_version=4).cells
     assert [cell.source for cell in cells] == ["# A", first_cell.source()]
     assert not first_cell.renew(tmp_path / "a.ipynb")
-
-
-def run_first_cell(monkeypatch: pytest.MonkeyPatch, colab: bool) -> list:
-    """Run the cell with a `ganlab.lab` and a `subprocess.run` that only write down their call."""
-    calls: list = []
-    package = ModuleType("ganlab")
-    package.lab = SimpleNamespace(setup=lambda: calls.append("setup"))  # type: ignore[attr-defined]
-    monkeypatch.setitem(sys.modules, "ganlab", package)
-    monkeypatch.delitem(sys.modules, "google.colab", raising=False)
-    if colab:
-        monkeypatch.setitem(sys.modules, "google.colab", ModuleType("google.colab"))
-    monkeypatch.setattr(sys, "path", list(sys.path))
-    monkeypatch.setattr(subprocess, "run", lambda command, **_: calls.append(command))
-    exec(first_cell.source(), {})
-    return calls
 
 
 # ---- versions and dependencies ----
@@ -300,7 +284,7 @@ def test_readme_shows_results_commands_and_every_chapter() -> None:
     for chapter in execute.chapters(ROOT):
         path = chapter.relative_to(ROOT).as_posix()
         assert f"({path})" in readme
-        assert OURS.colab(path) in readme
+        assert OURS.colab(Path(path).stem) in readme
 
 
 def test_links_of_the_readme_to_files_exist() -> None:

@@ -236,8 +236,8 @@ def test_chapters_have_their_buttons(visit: dict) -> None:
         if not (ROOT / f"{page}.ipynb").exists():
             continue
         buttons = visit["pages"][f"{page}.html"]["buttons"]
-        assert buttons["colab"] == where.colab(f"{page}.ipynb")
-        assert buttons["download"]
+        assert buttons["colab"] == where.colab(Path(page).name)
+        assert buttons["download"].endswith(f"notebooks/read/{Path(page).name}.ipynb")
         assert buttons["repository"] == where.url
 
 

@@ -19,6 +19,7 @@ ACTIONS = {p.parent.name: p for p in sorted((HOME / "actions").glob("*/action.ym
 FILES = {**WORKFLOWS, **{f"action {name}": path for name, path in ACTIONS.items()}}
 # Rights to write, for jobs that run no packages. Everything else only reads.
 WRITES = {
+    ("pages", "notebooks"): {"contents"},
     ("pages", "deploy"): {"pages", "id-token"},
     ("release", "publish"): {"contents"},
     ("weekly", "record"): {"contents", "pull-requests"},
@@ -214,3 +215,23 @@ def test_oldest_and_colab_run_unit_tests_and_notebooks() -> None:
     for name in ("oldest", "colab"):
         (row,) = [r for r in rows if f"{name}-constraints.txt" in r["constraints"]]
         assert row["targets"].split() == ["unit", "notebooks"]
+
+
+def test_notebooks_become_the_only_commit_of_their_branch(tmp_path: Path) -> None:
+    remote, made = tmp_path / "remote.git", tmp_path / "made with spaces"
+    subprocess.run(["git", "init", "-q", "--bare", str(remote)], check=True)
+    program = str(HOME / "publish-notebooks")
+    refused = subprocess.run([program, str(tmp_path), str(remote), "c0"], capture_output=True)
+    assert refused.returncode == 2
+    for text in ("first", "second"):
+        (made / "read").mkdir(parents=True, exist_ok=True)
+        (made / "read" / "01_generative_models.ipynb").write_text(text, encoding="utf-8")
+        subprocess.run([program, str(made), str(remote), text], check=True)
+
+    def git(*words: str) -> str:
+        command = ["git", "-C", str(remote), *words]
+        return subprocess.run(command, check=True, capture_output=True, encoding="utf-8").stdout
+
+    assert git("log", "--format=%s", "notebooks").split("\n")[:-1] == ["Notebooks of second"]
+    assert git("show", "notebooks:read/01_generative_models.ipynb") == "second"
+    assert "Made from commit second" in git("show", "notebooks:README.md")

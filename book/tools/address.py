@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
+NOTEBOOKS = "notebooks"  # the branch on which the site's workflow puts what people open
 
 # Other people's repositories and pages that the text or the workflows may name. Anything on
 # GitHub, Colab or GitHub Pages that is neither ours nor listed here fails the check.
@@ -66,10 +67,10 @@ class Address:
     def pip(self) -> str:
         return f"git+{self.url}@{self.branch}"
 
-    def colab(self, path: str) -> str:
-        """Link that opens the notebook at `path` (from the repository's root) in Colab."""
+    def colab(self, chapter: str) -> str:
+        """Link that opens the notebook of a chapter, '02_minimax_game', in Colab."""
         host = "https://colab.research.google.com/github"
-        return f"{host}/{self.repository}/blob/{self.branch}/{path}"
+        return f"{host}/{self.repository}/blob/{NOTEBOOKS}/read/{chapter}.ipynb"
 
 
 def read(root: Path = ROOT) -> Address:
@@ -118,7 +119,9 @@ def strangers(text: str, address: Address) -> list[str]:
             continue
         raw = match["host"].startswith("raw.")  # there the branch follows the name at once
         branch = re.match(r"/(?P<branch>[\w.-]+)", rest) if raw else _BRANCH.match(rest)
-        if repository != address.repository or (branch and branch["branch"] != address.branch):
+        if repository != address.repository or (
+            branch and branch["branch"] not in (address.branch, NOTEBOOKS)
+        ):
             wrong.append(match[0])
     own_pages = address.site.removeprefix("https://").rstrip("/")
     for match in _PATTERNS[1].finditer(text):
