@@ -115,6 +115,14 @@ def test_a_start_that_fails_leaves_no_folder(tmp_path, monkeypatch, capsys):
     assert not (tmp_path / "runs" / "dcgan-glyphs").exists()
 
 
+@pytest.mark.parametrize("what", ["a file", "a dead link"])
+def test_a_name_that_is_no_folder_is_one_line(tmp_path, monkeypatch, capsys, what):
+    """A link into a Drive that is no longer mounted made the start look for a number for ever."""
+    monkeypatch.chdir(tmp_path)
+    Path("runs").write_text("x") if what == "a file" else Path("runs").symlink_to("gone")
+    assert "runs" in line(capsys, [*START[:2], "--steps", "2", "--no-score"])
+
+
 def spoiled(name: str, data: bytes | None):
     def change(run: Path) -> None:
         path = run / name

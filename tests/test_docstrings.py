@@ -24,7 +24,9 @@ def html(text: str) -> str:
         ("The distance |mu1 - mu2|^2, in x_ units.", "|mu1 - mu2|^2, in x_ units."),
         ("Use it so:\n\n    f(**options)\n    g()", 'literal-block">\nf(**options)\ng()'),
         ("Use it so:\n    f(**options)\n\nThen stop.", "<p>Then stop.</p>"),
-        ("Do.\n\nRaises:\n    ValueError: `x_` is *bad*.", "x_</tt> is *bad*."),
+        ("Do.\n\nRaises:\n    ValueError: `x_` is *bad*.", "x_</tt> is <em>bad</em>."),
+        ("All *args, **options and 2 * 3 * 4.", "All *args, **options and 2 * 3 * 4."),
+        ("From (B, C) -> (B,).", "From (B, C) → (B,)."),
         ("Do.\n\nArgs:\n    x: a value_.\n    *rest: more.", "more."),
     ],
 )

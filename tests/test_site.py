@@ -250,3 +250,20 @@ def test_dark_mode_can_be_chosen(visit: dict) -> None:
     colours = dict(visit["dark"]["seen"])
     assert {"dark", "light"} <= set(colours)
     assert colours["dark"] != colours["light"]
+
+
+def test_notebooks_count_as_the_site_does() -> None:
+    """Theorems, exercises and equations have one number, on the page and in the notebook."""
+    from references import References
+
+    for label, at in References().targets.items():
+        page = (SITE / "book" / f"{at.chapter}.html").read_text(encoding="utf-8")
+        if at.word:
+            caption = rf'id="{label}">\s*<p class="admonition-title"><span class="caption-number">'
+            found = re.search(caption + r"([\w ]+?[\d.]+) ?</span>", page)
+            assert found, label
+            assert found[1] == f"{at.word} {at.number}", label
+        else:
+            found = re.search(rf'id="equation-{label}">\s*<span class="eqno">\(([\d.]+)', page)
+            assert found, label
+            assert found[1] == at.number, label

@@ -1,9 +1,12 @@
 """The code cell that opens every notebook, byte for byte the same.
 
 ``python book/tools/first_cell.py`` prints it; with notebook names it writes it into them, as
-their first code cell. In Colab it clones the course, with its stored results, and installs the
-package without its dependencies: torch, numpy and the few others are there already, and must
-not be replaced. Elsewhere it does nothing but import.
+their first code cell. In Colab it clones the course, with its stored results, once for each fork
+and branch, and puts the clone on the path: that is all the chapters need. pip adds the command
+``ganlab``, without dependencies: torch, numpy and the few others are there already, and must not
+be replaced. It builds in isolation, since Colab's own setuptools is older than the project asks
+for; should the index be out of reach, one line says so and the chapters run all the same.
+Elsewhere the cell does nothing but import.
 """
 
 from __future__ import annotations
@@ -22,14 +25,23 @@ _TEXT = """\
 import sys
 
 if "google.colab" in sys.modules:
+    import os
     import subprocess
 
-    home = "/content/course"
-    url, branch = "https://github.com/{repository}@{branch}".split("@")
-    git = ["git", "clone", "-q", "--depth=1", "-b", branch, url, home]
-    subprocess.run(git)  # fails when the cell runs twice: it is there
-    pip = [sys.executable, "-m", "pip", "install", "-q", "--no-deps"]
-    subprocess.run([*pip, "-e", home], check=True)
+    course = "{repository}@{branch}"  # a fork? owner/name@branch
+    repository, branch = course.split("@")
+    home = "/content/course/" + course
+    if not os.path.exists(home):
+        print("Fetching", course, "(once, less than a minute)")
+        git = ["git", "clone", "-q", "--depth=1", "-b", branch]
+        git += ["https://github.com/" + repository, home]
+        if subprocess.run(git).returncode:
+            sys.exit("Not fetched: mend the line `course`, or try again")
+        # without dependencies: Colab has them, and its torch must stay
+        pip = "pip install -q --no-deps -e " + home
+        command = [sys.executable, "-m", *pip.split()]
+        if subprocess.run(command, capture_output=True).returncode:
+            print("Chapters run. For the command ganlab, later: !" + pip)
     sys.path.insert(0, home)  # this kernel started before the install
 
 from ganlab import lab

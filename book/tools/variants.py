@@ -123,6 +123,19 @@ SETS: dict[str, Callable[[NotebookNode], NotebookNode]] = {
 }  # fmt: skip
 
 
+def _hand_in(chapter: int) -> list[NotebookNode]:
+    """The last section of a student's notebook."""
+    words = (
+        "## Hand in\n\nPut your name between the quotes and run the cell. It shows your verdicts and"
+        " writes a file, which is what you send."
+    )
+    code = f'lab.hand_in("", chapter={chapter})'
+    return [
+        nbformat.v4.new_markdown_cell(words, id="hand-in-words"),
+        nbformat.v4.new_code_cell(code, id="hand-in", metadata={"tags": ["hand-in"]}),
+    ]
+
+
 def _about(kind: str, page: str, site: str) -> str:
     return (
         f"> A notebook of the course [GANs that run]({site}). The same chapter"
@@ -144,6 +157,8 @@ def _fold(cell: NotebookNode) -> None:
 def translated(notebook: NotebookNode, kind: str, stem: str, refs: References) -> NotebookNode:
     """Return one of the three notebooks, as people open it."""
     made, translate = SETS[kind](notebook), Translator(refs, stem)
+    if kind == "student":
+        made.cells += _hand_in(int(stem.split("_")[0]))
     for cell in made.cells:
         if cell.cell_type == "markdown":
             cell.source = translate(cell.source)

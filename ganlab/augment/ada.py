@@ -59,7 +59,7 @@ class Ada(nn.Module):
     Pixel blitting: mirror, quarter turns, moves by up to 1/8 in whole pixels. Geometry: scale,
     turn, stretch, turn, move by fractions of pixels. Colour: brightness, contrast, luma flip,
     hue, saturation. Filtering: the gains of four frequency bands. Corruption: noise, cutout.
-    The two turns each have the probability 1 - sqrt(1 - p), so that with p one or both happen.
+    The two turns each have the probability $1 - √(1 - p)$, so that with p one or both happen.
 
     Differences from the paper's pipeline: blitting copies pixels on its own instead of joining
     the resampling; the mirrored border is 8 pixels wide and mirrored again past that, which
@@ -180,13 +180,17 @@ class Ada(nn.Module):
 class AdaptiveP(nn.Module):
     """Moves p so that D's mean sign on real training pictures stays at a target (Sec. 3, Eq. 1).
 
-    r = E[sign(D(real))] is 0 while D cannot tell and 1 when it has learnt every picture by heart.
+    The signal is, over real training pictures $x$ as augmented,
+
+        r = E sign(D(x))
+
+    It is 0 while D cannot tell and 1 when it has learnt every picture by heart.
     Every so many rounds p goes up or down by a step with which it would go from 0 to 1 in
     `length` images. Everything that decides the next step is in the state.
 
     Args:
         ada: whose p is moved; a part of this module, so that one state holds both.
-        target: of r.
+        target: of $r$.
         length: images from p = 0 to p = 1.
         every: rounds between steps.
 

@@ -26,9 +26,13 @@ def symlet(n: int) -> tuple[float, ...]:
     """The 2n taps of the orthogonal low-pass filter with n vanishing moments nearest symmetry.
 
     Daubechies' construction (1988; "Ten Lectures on Wavelets", Sec. 6.1 and 8.1): the filter's
-    power is 2 cos²ⁿ(ω/2) P(sin²(ω/2)) with P the truncated binomial series. Each root of P
-    gives a pair of roots z and 1/z of the filter, one of which is taken. All choices give the
-    same power; symlets are those with the most linear phase, taken here as least asymmetric.
+    power is
+
+        2 cos²ⁿ(ω/2) P(sin²(ω/2))
+
+    with $P$ the truncated binomial series. Each root of $P$ gives a pair of roots $z$ and $1/z$ of
+    the filter, one of which is taken. All choices give the same power; symlets are those with the
+    most linear phase, taken here as least asymmetric.
 
     Returns:
         Taps with the sum √2.
@@ -57,9 +61,13 @@ def symlet(n: int) -> tuple[float, ...]:
 def bands() -> tuple[tuple[float, ...], ...]:
     """Four filters that share the spectrum out by octaves, low first; they add up to identity.
 
-    P(z) = H(z) H(1/z) / 2 passes the lower half-band of the symlet H with two moments, and
-    1 - P the upper. The bands are P(z) P(z²) P(z⁴), P(z) P(z²) (1 - P(z⁴)), P(z) (1 - P(z²))
-    and 1 - P(z) (Karras et al. 2020, ADA, App. B).
+    $P(z) = H(z) H(1/z)/2$ passes the lower half-band of the symlet $H$ with two moments, and
+    $1 - P$ the upper. The bands are (Karras et al. 2020, ADA, App. B)
+
+        P(z) P(z²) P(z⁴)
+        P(z) P(z²) (1 - P(z⁴))
+        P(z) (1 - P(z²))
+        1 - P(z)
 
     Returns:
         Four tuples of 43 taps, symmetric about the middle.
@@ -88,7 +96,7 @@ def bands() -> tuple[tuple[float, ...], ...]:
 
 
 def mirror(place: Tensor, n: int) -> Tensor:
-    """Coordinates or indices of any size -> [0, n-1], mirrored about 0 and n - 1."""
+    """Coordinates or indices of any size -> $[0, n - 1]$, mirrored about both ends."""
     place = torch.remainder(place, 2 * (n - 1))
     return torch.minimum(place, 2 * (n - 1) - place)
 
@@ -136,7 +144,7 @@ def affine(
     Args:
         scale: above 1 enlarges.
         before, after: angles.
-        stretch: s scales x by s and y by 1/s.
+        stretch: $s$ scales x by $s$ and y by $1/s$.
         right, down: in the coordinates' unit.
     """
 
@@ -229,10 +237,10 @@ def warp(x: Tensor, inverse: Tensor, margin: int = 8) -> Tensor:
 
 
 def color_matrix(flip: Tensor, hue: Tensor, saturation: Tensor, contrast: Tensor) -> Tensor:
-    """(B, 3, 3): contrast, then luma flip, hue, saturation about the grey axis v.
+    """(B, 3, 3): contrast, then luma flip, hue, saturation about the grey axis $v$.
 
-    The flip is the reflection 1 - 2vv', hue a rotation about v, saturation scales what is
-    perpendicular to v. All arguments are (B,); `flip` is 0 or 1, `hue` an angle.
+    The flip is the reflection $1 - 2 v vᵀ$, hue a rotation about $v$, saturation scales what is
+    perpendicular to $v$. All arguments are (B,); `flip` is 0 or 1, `hue` an angle.
     """
     eye = torch.eye(3, device=hue.device)
     grey = torch.full((3, 3), 1 / 3, device=hue.device)  # vv'
@@ -246,7 +254,7 @@ def color_matrix(flip: Tensor, hue: Tensor, saturation: Tensor, contrast: Tensor
 
 
 def recolor(x: Tensor, matrix: Tensor, brightness: Tensor) -> Tensor:
-    """M(x + b): (B, 1 or 3, H, W), (B, 3, 3), (B,); a grey picture sees what M does to grey."""
+    """$M(x + b)$: (B, 1 or 3, H, W), (B, 3, 3), (B,); a grey picture sees what $M$ does to grey."""
     y = x.float() + brightness[:, None, None, None]
     if x.shape[1] == 1:
         return (y * matrix.sum(2).mean(1)[:, None, None, None]).to(x.dtype)

@@ -192,7 +192,7 @@ class Blur(Degradation):
 
     @property
     def weights(self) -> list[float]:
-        """The 2⌈3σ⌉ + 1 weights along one side; they add up to 1."""
+        """The $2 ⌈3 σ⌉ + 1$ weights along one side; they add up to 1."""
         reach = math.ceil(3 * self.sigma)
         bell = [math.exp(-0.5 * (i / self.sigma) ** 2) for i in range(-reach, reach + 1)]
         return [w / sum(bell) for w in bell]

@@ -1,5 +1,7 @@
 """One recipe over many seeds, all trained together in one batched computation.
 
+Used so:
+
     print(train_many(recipe("mlp-ring"), seeds=10))
 
 Every seed is the run that `ganlab.recipes.build` makes of it: its own initial weights, data,

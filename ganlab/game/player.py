@@ -17,10 +17,14 @@ from ganlab import ranks
 class Average:
     """Exponential moving average of a network's weights; buffers are copied.
 
-    The decay is given as a half-life in images, `0.5 ** (batch / half_life)`, so that it means
-    the same at any batch size (Karras et al. 2020, stylegan2-ada). Early in training the
-    half-life is capped at `ramp` times the images seen, or the average would remember the
-    initial weights for long.
+    The decay is given as a half-life in images,
+
+        θ̄ ← β θ̄ + (1 - β) θ
+        β = 0.5^("batch"/"half-life")
+
+    so that it means the same at any batch size (Karras et al. 2020, stylegan2-ada). Early in
+    training the half-life is capped at `ramp` times the images seen, or the average would
+    remember the initial weights for long.
 
     Args:
         network: averaged; left as it is.

@@ -82,9 +82,10 @@ class SoloGame(Game):
 class VaeGame(SoloGame):
     """A variational autoencoder: the evidence lower bound (Kingma & Welling 2014, Eq. 10).
 
-    The picture is Gaussian around the reconstruction with standard deviation `spread`, so that
-    the loss, in nats a picture and without the constant, is |x - x̂|² / 2σ² plus β times
-    KL(q(z|x) ‖ N(0, I)).
+    The picture is Gaussian around the reconstruction x̂ with standard deviation σ, the `spread`,
+    so that the loss, in nats a picture and without the constant, is
+
+        (‖x - x̂‖²)/(2 σ²) + β KL(q(z|x) ‖ N(0, I))
 
     Args:
         player: its network is a `ganlab.models.encoder.VAE`.

@@ -1,4 +1,4 @@
-"""What a notebook calls: set-up, profile, provenance, stored results, exercise checks.
+"""What a notebook calls: set-up, profile, provenance, stored results, exercise checks, Colab.
 
 The profile is chosen by `GANLAB_PROFILE`: *quick* (tests: a notebook in a minute on two
 cores), *standard* (what the site shows) or *full* (long runs on a GPU).
@@ -9,13 +9,33 @@ from __future__ import annotations
 import os
 import platform
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
 import torch
 
 from ganlab.errors import GanlabError, at_least, unknown
-from ganlab.lab.checks import Answer, Check, run
+from ganlab.lab import colab
+from ganlab.lab.checks import Answer, Check, run, written
+from ganlab.lab.colab import keep_on_drive, run_folder
+from ganlab.lab.memory import free
+
+__all__ = [
+    "PROFILES",
+    "check",
+    "check_log",
+    "describe",
+    "free",
+    "hand_in",
+    "keep_on_drive",
+    "markdown",
+    "pick",
+    "results",
+    "run_folder",
+    "setup",
+    "table",
+]
 
 PROFILES = ("quick", "standard", "full")
 T = TypeVar("T")
@@ -60,7 +80,8 @@ def setup(seed: int = 0, quiet: bool = False) -> None:
     """Make a notebook reproducible and say where it runs.
 
     Seeds torch and numpy with `seed`, sets the plot style, turns progress bars off where the
-    output is stored, and prints device, memory, versions and profile (unless `quiet`).
+    output is stored, and prints device, memory, versions and profile (unless `quiet`); in Colab
+    also what to do in its menu, as to switch a GPU on.
 
     Raises:
         GanlabError: the seed is no whole number from 0 to 2**32 - 1, or `GANLAB_DEVICE` or
@@ -76,7 +97,7 @@ def setup(seed: int = 0, quiet: bool = False) -> None:
     np.random.seed(seed)  # noqa: NPY002 - readers' own code may draw from the global state
     plots.style()
     if not quiet:
-        print(describe())
+        print("\n".join([describe(), *colab.advice()]))
 
 
 def _stored_output() -> bool:
@@ -153,9 +174,34 @@ def table(head: Sequence[Any], rows: Iterable[Sequence[Any]]) -> Any:
 def check(exercise: str, answer: Answer) -> Check:
     """Check the answer to an exercise ('2.1'); prints the verdict and returns it.
 
-    Never raises for a wrong answer: the diagnosis is in the line.
+    Never raises for a wrong answer: the diagnosis is in the line. Only where `GANLAB_GRADING` is
+    set, for programs that grade by whether a cell runs, it raises after printing.
+
+    Raises:
+        AssertionError: the answer does not pass, and `GANLAB_GRADING` is set.
     """
-    verdict = run(exercise, answer)
+    verdict = replace(run(exercise, answer), source=written(answer))
     check_log.append(verdict)
     print(verdict)
+    if os.environ.get("GANLAB_GRADING", "0") not in ("", "0") and not verdict.passed:
+        raise AssertionError(str(verdict))
     return verdict
+
+
+def hand_in(name: str | None = None, chapter: int | None = None) -> Any:
+    """The last verdict of each exercise as a table, and as a file to hand in.
+
+    Writes `hand-in-CHAPTER-NAME.json` into the working folder and says so in one line; so it does
+    where it cannot, as without a name. What the signature in the file is worth, and how a teacher
+    reads it, stands in `ganlab.lab.handin`.
+
+    Args:
+        name: whose work it is, as "Ada Lovelace".
+        chapter: its number; may be left out where all checks of this session are of one chapter.
+
+    Returns:
+        The table to be displayed, as the last line of a cell, or None if nothing was checked.
+    """
+    from ganlab.lab.handin import hand_in
+
+    return hand_in(name, chapter)

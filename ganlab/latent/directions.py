@@ -89,9 +89,13 @@ class Directions:
 def sefa(g: Any, layers: Layers = None, k: int = 8) -> Directions:
     """Closed-form factorisation: the directions that the first maps of the styles amplify most.
 
-    Of A, the weights of the chosen styles' affine maps one below the other, these are the
-    eigenvectors of A'A with the largest eigenvalues (Shen and Zhou 2021); no picture is drawn.
-    A generator without styles gives A by its first layer, and directions in z.
+    With $A$ the weights of the chosen styles' affine maps, one below the other, these are the
+    eigenvectors $v$ with the largest eigenvalues in
+
+        Aᵀ A v = λ v
+
+    (Shen and Zhou 2021); no picture is drawn. A generator without styles gives $A$ by its first
+    layer, and directions in z.
 
     Args:
         g: StyleGAN, StyleGAN2, or a generator whose first linear layer takes z.

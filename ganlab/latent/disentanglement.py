@@ -25,7 +25,7 @@ BINS = 20
 
 
 def entropy(labels: Tensor) -> float:
-    """H of class numbers (N,), in nats, of their shares.
+    """$H = -∑_i p_i log p_i$ of class numbers (N,) with shares $p_i$, in nats.
 
     Raises:
         DataError: another shape, or a value that is not finite.
@@ -36,7 +36,7 @@ def entropy(labels: Tensor) -> float:
 
 
 def conditional_entropy(labels: Tensor, given: Tensor) -> float:
-    """H(labels | given) of class numbers, both (N,), in nats.
+    """$H("labels" | "given")$ of class numbers, both (N,), in nats.
 
     Raises:
         DataError: another shape, or a value that is not finite.
@@ -54,7 +54,7 @@ class Separability:
     Attributes:
         value: exp of the sum of the conditional entropies: 1 where planes part all labels; each
             label that codes say nothing of multiplies it by exp of its entropy, 2 at most.
-        entropies: H(label | side of the plane) of each, in nats.
+        entropies: $H("label" | "side of the plane")$ of each, in nats.
         n: codes that each plane was judged on.
     """
 
@@ -144,7 +144,12 @@ def mig(codes: Tensor, factors: Table | Tensor, bins: int = BINS) -> float:
     """Mutual information gap (Chen et al. 2018, Sec. 4): 1 if each factor has its coordinate.
 
     For each factor the information in the best coordinate less that in the second best, over
-    the factor's entropy; the mean over factors. It asks for axes: a rotation of a perfect space
+    the factor's entropy; the mean over factors. With $I_i$ the information between coordinate
+    $i$ and factor $f$, and the best first, the part of a factor is
+
+        (I_1 - I_2)/(H(f))
+
+    It asks for axes: a rotation of a perfect space
     has a gap of about 0. W was never asked to have its factors along axes.
 
     Args:

@@ -17,7 +17,7 @@ from ganlab.models.latent import seeded
 
 @dataclass(frozen=True)
 class Linear:
-    """y = x · weight + bias.
+    """$y = x · "weight" + "bias"$.
 
     Attributes:
         weight: (D,) float64.

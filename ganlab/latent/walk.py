@@ -48,7 +48,12 @@ def slerp(a: Tensor, b: Tensor, t: float | Tensor) -> Tensor:
 
     In many dimensions nearly all normal vectors have about the same length, √d; the middle of a
     straight line between two of them is shorter by √2, where the generator was never trained.
-    Where |a| and |b| differ the length goes linearly from one to the other. Computed in float64.
+    With Ω the angle between the two, and vectors of one length,
+
+        (sin((1 - t) Ω))/(sin Ω) a + (sin(t Ω))/(sin Ω) b
+
+    Where $‖a‖$ and $‖b‖$ differ the length goes linearly from one to the other. Computed in
+    float64.
 
     Args:
         a, b: (..., d); vectors along the last dimension, not opposite to each other.

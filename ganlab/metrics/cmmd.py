@@ -56,20 +56,24 @@ def cmmd(
     unit: bool = True,
     biased: bool = False,
 ) -> CMMD:
-    """Squared MMD with the kernel exp(-|x - y|^2 / (2 sigma^2)), all pairs.
+    """Squared MMD with a Gaussian kernel, over all pairs.
 
-    With unit vectors and the paper's bandwidth every |x - y|^2 / (2 sigma^2) is at most 0.02: the
+    The kernel is
+
+        k(x, y) = exp(-‖x - y‖²/(2 σ²))
+
+    With unit vectors and the paper's bandwidth every $‖x - y‖²/(2 σ²)$ is at most 0.02: the
     kernel is nearly linear there, and the value close to `scale / sigma**2` times the squared
     distance of the two means.
 
     Args:
         real: (N, D) features of any float type.
         fake: (M, D).
-        sigma: bandwidth; 10 in the paper.
+        sigma: the bandwidth σ; 10 in the paper.
         scale: factor of the result; 1000 in the paper.
         unit: bring each feature vector to length 1 first, as CLIP's are.
         biased: count each sample's pair with itself too, as the authors' program does: the floor
-            is then above 0 and falls with 1/N. The paper's formula leaves it out.
+            is then above 0 and falls with $1/N$. The paper's formula leaves it out.
 
     Raises:
         DataError: shapes disagree, fewer than two samples, a value is not finite, or a vector of

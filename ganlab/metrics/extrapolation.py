@@ -21,8 +21,8 @@ class FrechetInfinity(Scalar):
     """A Fréchet distance extrapolated to endlessly many samples.
 
     Attributes:
-        value: where the line meets 1/n = 0.
-        slope: of the line: value(n) = value + slope / n.
+        value: where the line meets $1/n = 0$.
+        slope: of the line $"value" + "slope"/n$.
         sizes: the numbers of samples n at which the distance was measured.
         values: the distances measured there.
         residual: root mean square distance of the points from the line.
@@ -55,9 +55,9 @@ def fid_infinity(
     smallest: int | None = None,
     both: bool = False,
 ) -> FrechetInfinity:
-    """Fit a line to the Fréchet distance over 1/n and read it at 0 (Chong and Forsyth 2020).
+    """Fit a line to the Fréchet distance over $1/n$ and read it at 0 (Chong and Forsyth 2020).
 
-    The bias falls like 1/n, with a factor that depends on the generator, so two generators can
+    The bias falls like $1/n$, with a factor that depends on the generator, so two generators can
     change places between one n and another. As in the paper, n counts generated samples, drawn
     anew for every point, and the real set stays whole: what bias *its* size brings remains. With
     `both`, the real set is cut to the same n, and the line leads to both being endless.
@@ -109,15 +109,19 @@ def fid_infinity(
 
 
 def fid_bias(dims: int, n: float, variance: float = 1.0, n_fake: float | None = None) -> float:
-    """What two samples of one Gaussian N(0, s^2 I) score on average, to first order in 1/n.
+    """What two samples of one Gaussian N(0, σ² I) score on average, to first order in $1/n$.
 
-    s^2 (D (D+1) / 2 + 2 D) / n for samples of one size. Each sample brings half: its mean is off
-    by s^2 D / n, and its covariance by a quarter of s^2 D (D+1) / n. Exact for n well above D.
+    For samples of one size $n$, in $D$ dimensions, it is
+
+        (σ²)/n ((D (D + 1))/2 + 2 D)
+
+    Each sample brings half: its mean is off by $σ² D/n$, and its covariance by a quarter of
+    $σ² D (D + 1)/n$. Exact for $n$ well above $D$.
 
     Args:
         dims: D.
         n: real samples; `math.inf` for exact statistics.
-        variance: s^2 of each feature.
+        variance: σ² of each feature.
         n_fake: generated samples; by default as many.
 
     Raises:

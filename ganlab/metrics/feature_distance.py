@@ -1,9 +1,13 @@
 """How different two pictures look to a network: the LPIPS formula without its learned weights.
 
-Zhang et al. 2018, Eq. 1: at every position of several layers, the squared distance between the
-feature vectors, each divided by its length. LPIPS proper weighs the channels with numbers fitted
-to human judgements of an AlexNet or VGG; here every channel counts once and the network is
-whatever is at hand. So this is a *feature distance*, comparable only with itself, and not LPIPS.
+Zhang et al. 2018, Eq. 1: with $f̂_lhw$ the feature vector at a position $h$, $w$ of layer $l$,
+divided by its length,
+
+    d(a, b) = ∑_l 1/(H_l W_l) ∑_hw ‖f̂_lhw(a) - f̂_lhw(b)‖²
+
+LPIPS proper weighs the channels with numbers fitted to human judgements of an AlexNet or VGG;
+here every channel counts once and the network is whatever is at hand. So this is a *feature
+distance*, comparable only with itself, and not LPIPS.
 """
 
 from __future__ import annotations

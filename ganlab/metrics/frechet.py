@@ -1,13 +1,17 @@
 """Fréchet distance between two Gaussians fitted to features (Heusel et al. 2017, Eq. 6).
 
+With μ₁, μ₂ the means and Σ₁, Σ₂ the covariances of real and of generated features it is
+
+    ‖μ₁ - μ₂‖² + tr Σ₁ + tr Σ₂ - 2 tr (Σ₁ Σ₂)^(1/2)
+
 With Inception features this is the FID; with the features of a small classifier it is the same
 formula on another scale, comparable only with itself.
 
-The hard part is tr (S1 S2)^(1/2). With S1 = R1 R1' and S2 = R2 R2' it is the sum of the singular
-values of R1' R2, whatever roots are taken: no complex numbers, no added epsilon, and singular
-matrices are allowed. Three roots are used here. The centred data itself is one, exact to rounding
-also where there are fewer samples than dimensions; the Cholesky factor is the fastest where a
-covariance has full rank; the eigenvectors always work.
+The hard part is the last term. With $Σ₁ = R₁ R₁ᵀ$ and $Σ₂ = R₂ R₂ᵀ$ its trace is the sum of the
+singular values of $R₁ᵀ R₂$, whatever roots are taken: no complex numbers, no added epsilon, and
+singular matrices are allowed. Three roots are used here. The centred data itself is one, exact to
+rounding also where there are fewer samples than dimensions; the Cholesky factor is the fastest
+where a covariance has full rank; the eigenvectors always work.
 """
 
 from __future__ import annotations
@@ -33,8 +37,8 @@ class FrechetDistance(Scalar):
 
     Attributes:
         value: the squared Fréchet distance, >= 0 up to rounding.
-        mean_part: the share of it that comes from the means, |mu1 - mu2|^2.
-        n_real, n_fake: sample sizes; the estimate is biased upwards by about 1/n.
+        mean_part: the share of it that comes from the means, $‖μ₁ - μ₂‖²$.
+        n_real, n_fake: sample sizes; the estimate is biased upwards by about $1/n$.
         dims: length of the feature vectors.
     """
 
@@ -59,7 +63,9 @@ def statistics(features: Any, name: str = "features") -> tuple[Tensor, Tensor]:
 
 
 def frechet_distance(mu1: Any, sigma1: Any, mu2: Any, sigma2: Any) -> float:
-    """|mu1 - mu2|^2 + tr S1 + tr S2 - 2 tr (S1 S2)^(1/2), Eq. 6.
+    """The distance of two Gaussians, from their means and covariances (Eq. 6).
+
+        ‖μ₁ - μ₂‖² + tr Σ₁ + tr Σ₂ - 2 tr (Σ₁ Σ₂)^(1/2)
 
     Args:
         mu1, sigma1: (D,) and (D, D), of the real data.
@@ -140,12 +146,12 @@ def _distance(m1: Tensor, s1: Tensor, m2: Tensor, s2: Tensor) -> float:
 
 
 def _root(centred: Tensor) -> Tensor:
-    """(N, D) -> at most D rows with the same product A'A."""
+    """(N, D) -> at most D rows with the same product $Aᵀ A$."""
     return torch.linalg.qr(centred, mode="r").R if len(centred) > centred.shape[1] else centred
 
 
 def _overlap(s1: Tensor, s2: Tensor) -> Tensor:
-    """tr (S1 S2)^(1/2) of two symmetric matrices."""
+    """$tr (Σ₁ Σ₂)^(1/2)$ of two symmetric matrices."""
     for a, b in ((s1, s2), (s2, s1)):
         root, failed = torch.linalg.cholesky_ex(a)
         if not int(failed):

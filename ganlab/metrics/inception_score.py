@@ -39,10 +39,15 @@ class InceptionScore(Scalar):
 
 
 def inception_score(probs: Any, splits: int = 10) -> InceptionScore:
-    """exp of the mean of KL(p(y|x) || p(y)), over consecutive splits.
+    """How clear and how varied pictures are, over consecutive splits.
+
+    With $p(y|x)$ the classifier's probabilities for a picture and $p(y)$ their mean over a split,
+    its score is
+
+        exp E KL(p(y|x) ‖ p(y))
 
     Real pictures are not asked: the score knows nothing of the data but the classes. It also
-    depends on the splits, as p(y) is that of a split; samples sorted by class should be shuffled
+    depends on the splits, as $p(y)$ is that of a split; samples sorted by class should be shuffled
     before. With the Inception network the original takes the logits *without bias*.
 
     Args:

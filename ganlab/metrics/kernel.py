@@ -57,7 +57,11 @@ class KernelDistance(Scalar):
 def kid(
     real: Any, fake: Any, subsets: int = 100, subset_size: int = 1000, seed: int = 0
 ) -> KernelDistance:
-    """Unbiased squared MMD with the kernel (x.y / D + 1)^3, averaged over random subsets.
+    """Unbiased squared MMD with a cubic kernel, averaged over random subsets.
+
+    The kernel is, of features of $D$ dimensions,
+
+        k(x, y) = ((xᵀ y)/D + 1)³
 
     `subsets=1, subset_size=len(fake)` uses everything, where both sets are of that size.
 

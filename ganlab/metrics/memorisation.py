@@ -28,7 +28,7 @@ class CopyTest(Scalar):
         value: probability that a held-out sample lies farther from the training set than a
             generated one, ties counted half. 0.5 is what an honest sample scores; 1, all copies;
             below 0.5, samples that are farther off than real ones (underfitting).
-        z: the paper's Z_U: the rank-sum statistic in standard deviations, *negative* for copying.
+        z: the paper's $Z_U$: the rank-sum statistic in standard deviations, *negative* for copying.
         p: chance of such a value or a larger one if nothing was copied (normal approximation).
         median_fake, median_held_out: median distances to the nearest training sample.
         n_train, n_fake, n_held_out: sample sizes.
@@ -82,7 +82,7 @@ def nearest_neighbour_test(train: Any, fake: Any, held_out: Any) -> CopyTest:
     to detect data-copying in generative models": a Mann-Whitney test between the
     distances of generated and of held-out samples to their nearest training sample. It sees
     copying on average only: a generator that copies in one region and is far off in another may
-    pass. (Their C_T averages the same statistic over the cells of a partition.)
+    pass. (Their $C_T$ averages the same statistic over the cells of a partition.)
 
     Args:
         train: (T, D) features that the generator was trained on.
@@ -138,7 +138,7 @@ def leave_one_out_accuracy(real: Any, fake: Any) -> TwoSampleAccuracy:
 
 
 def _rank_sum(a: Tensor, b: Tensor) -> tuple[float, float]:
-    """P(a > b) with ties counted half, and the Mann-Whitney statistic in standard deviations."""
+    """$P(a > b)$ with ties counted half, and the Mann-Whitney statistic in standard deviations."""
     _, kind, counts = torch.cat([a, b]).unique(return_inverse=True, return_counts=True)
     counts = counts.double()
     rank = counts.cumsum(0) - (counts - 1) / 2  # ties share the mean of their ranks

@@ -2,13 +2,13 @@
 
 The unbiased estimate of the squared maximum mean discrepancy (Gretton et al. 2012, Lemma 6) is a
 mean over pairs of samples. Split into parts that are uncorrelated (Hoeffding's decomposition) its
-variance for n real and m generated samples is
+variance for $n$ real and $m$ generated samples is
 
-    4/n Var f(X) + 4/m Var f(Y) + 2/(n(n-1)) E k(X, X')^2 + 2/(m(m-1)) E k(Y, Y')^2
-        + 4/(nm) E k(X, Y)^2,
+    4/n Var f(X) + 4/m Var f(Y)
+    + 2/(n (n - 1)) E k(X, X')² + 2/(m (m - 1)) E k(Y, Y')² + 4/(n m) E k(X, Y)²
 
-where f(x) is the mean kernel of x with real samples less that with generated ones, and in the last
-three terms the kernel is centred in both arguments. The first two vanish if the distributions
+where $f(x)$ is the mean kernel of $x$ with real samples less that with generated ones, and in the
+last three terms the kernel is centred in both arguments. The first two vanish if the distributions
 agree; then the others are all that is left.
 """
 
@@ -34,7 +34,7 @@ class Pairs:
     Attributes:
         unbiased: means over pairs of *different* samples; may be negative.
         biased: the same with each sample paired with itself too; never negative.
-        first_x, first_y: Var f(X) and Var f(Y), not below 0; NaN for fewer than four samples.
+        first_x, first_y: $Var f(X)$ and $Var f(Y)$, not below 0; NaN for fewer than four samples.
         second_x, second_y, second_xy: mean squares of the centred kernel.
     """
 

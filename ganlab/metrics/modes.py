@@ -24,9 +24,9 @@ class ModeCoverage:
         found: modes with at least one good sample.
         modes: modes that there are.
         good: share of samples within the radius of a centre, in [0, 1]. Exact samples of a 2-D
-            mixture score 1 - exp(-9/2), about 0.989, not 1.
-        reverse_kl: KL(generated || uniform) over the modes of the good samples, in nats; 0 is
-            balanced, log(modes) is one mode only, infinite if no sample is good.
+            mixture score $1 - exp(-9/2)$, about 0.989, not 1.
+        reverse_kl: $KL("generated" ‖ "uniform")$ over the modes of the good samples, in nats; 0 is
+            balanced, the log of `modes` is one mode only, infinite if no sample is good.
         counts: good samples per mode.
     """
 

@@ -100,6 +100,14 @@ class DensityCoverage:
 def prdc(real: Any, fake: Any, k: int = 5) -> PRDC:
     """Precision, recall, density and coverage of one set of features against another.
 
+    With $x_i$ the $n$ real samples, $y_j$ the $m$ generated ones, $B(x)$ the ball around $x$, and
+    $[…]$ 1 where what it holds is true and else 0,
+
+        "precision" = 1/m ∑_j [y_j ∈ ⋃_i B(x_i)]
+        "recall" = 1/n ∑_i [x_i ∈ ⋃_j B(y_j)]
+        "density" = 1/(k m) ∑_j ∑_i [y_j ∈ B(x_i)]
+        "coverage" = 1/n ∑_i ["some " y_j ∈ B(x_i)]
+
     Inside means strictly nearer than the radius, as in the `prdc` package; the authors of
     precision and recall let the border count. The two differ for ties only: of a constant set,
     nothing lies inside here.
@@ -141,8 +149,12 @@ def density_coverage(real: Any, fake: Any, k: int = 5) -> DensityCoverage:
 def expected_coverage(n_real: int, n_fake: int, k: int) -> float:
     """Coverage of two samples of one distribution, on average (Naeem et al. 2020).
 
-    1 - prod over i = 1..k of (N - i) / (N + M - i): whatever the distribution, a ball is empty if
-    the k nearest of all other samples are real ones.
+    With $N$ real and $M$ generated samples it is
+
+        1 - ∏_(i=1)^k (N - i)/(N + M - i)
+
+    whatever the distribution: a ball is empty if the $k$ nearest of all other samples are real
+    ones.
 
     Raises:
         RecipeError: a number of samples below 1, or k not from 1 to N - 1.

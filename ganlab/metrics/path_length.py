@@ -28,7 +28,7 @@ class PathLength(Scalar):
     """A path length with what it was computed from.
 
     Attributes:
-        value: mean of d / eps^2 over the paths that were kept.
+        value: mean of $d/ε²$ over the paths that were kept.
         stderr: its standard error.
         n: paths drawn.
         kept: paths left after trimming both ends at the 1st and 99th percentile.
@@ -68,7 +68,11 @@ def ppl(
     place: str = "full",
     latent: int | Sampler | None = None,
 ) -> PathLength:
-    """E[d(G(z_t), G(z_(t + eps)))] / eps^2 over random pairs of latent vectors.
+    """How far pictures move on a path between two random latent vectors (Sec. 4.1).
+
+    With $z_t$ the place $t$ on the path, ε a small step and $d$ the distance,
+
+        1/ε² E d(G(z_t), G(z_(t + ε)))
 
     Of a generator of z, and of one in two parts:
 
@@ -85,7 +89,7 @@ def ppl(
         distance: pictures twice -> (B,) *squared-like* distances, growing with the square of a
             small step: `FeatureDistance`, LPIPS, or a squared difference.
         n: paths.
-        eps: the step, as a share of the path. In float32 not much less than 1e-4.
+        eps: the step ε, as a share of the path. In float32 not much less than 1e-4.
         seed: of the latent vectors and places.
         space: "z", or "w", where `mapping` turns z into w and `generator` w into pictures.
         path: "slerp", along the sphere, by default in z; "lerp", straight, by default in w. The
@@ -148,7 +152,7 @@ def _lengths(
     eps: float,
     path: str,
 ) -> Tensor:
-    """(B,) float64 on the CPU: d / eps^2 of each step."""
+    """(B,) float64 on the CPU: $d/ε²$ of each step."""
     between = slerp if path == "slerp" else torch.lerp
     exact = ends.cpu() if ends.device.type == "mps" else ends
     a, b = exact.double().chunk(2)
@@ -169,7 +173,7 @@ def _lengths(
 
 
 def slerp(a: Tensor, b: Tensor, t: Tensor) -> Tensor:
-    """The great circle from a to b at t (Shoemake 1985), the length going linearly from |a| to |b|.
+    """The great circle from a to b at t (Shoemake 1985), the length linear from $‖a‖$ to $‖b‖$.
 
     Args:
         a, b: (B, ...) vectors, of any shape after the first dimension.

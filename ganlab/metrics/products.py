@@ -15,7 +15,7 @@ BLOCK = 256  # columns
 
 
 def gram(x: Tensor) -> Tensor:
-    """x'x, (N, D) -> (D, D).
+    """$Xᵀ X$, (N, D) -> (D, D).
 
     Raises:
         DataError: it is no matrix.
@@ -31,7 +31,7 @@ def gram(x: Tensor) -> Tensor:
 
 
 def congruent(lower: Tensor, s: Tensor) -> Tensor:
-    """l's l of a lower triangular and a symmetric matrix, both (D, D); zeros are not multiplied.
+    """$Lᵀ S L$ of a lower triangular and a symmetric matrix, (D, D); zeros are not multiplied.
 
     Raises:
         DataError: they are no square matrices of one size.

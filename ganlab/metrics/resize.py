@@ -29,8 +29,8 @@ def _checked(images: Tensor) -> Tensor:
 def tf(images: Tensor, size: int) -> Tensor:
     """The bilinear filter of TensorFlow 1, with which FID was defined (Heusel et al. 2017).
 
-    Output pixel i samples the input at i * in/out: without the shift by half a pixel that other
-    libraries have, and without antialiasing when it reduces.
+    Output pixel $i$ samples the input at $i · "in"/"out"$: without the shift by half a pixel that
+    other libraries have, and without antialiasing when it reduces.
 
     Args:
         images: (N, C, H, W), bytes or floats in 0..255.

@@ -24,9 +24,9 @@ class SlicedWasserstein(Scalar):
     """A sliced distance with what it was computed from.
 
     Attributes:
-        value: (mean over directions of W_p^p)^(1/p), in the units of the data.
+        value: $(E W_p^p)^(1/p)$, the mean over directions, in the units of the data.
         stderr: standard error of it that comes from the random directions.
-        order: p.
+        order: $p$.
         projections: directions.
         n_real, n_fake: sample sizes; the estimate is biased upwards, as any such distance.
         dims: length of the vectors.
@@ -52,12 +52,19 @@ def sliced_wasserstein(
 ) -> SlicedWasserstein:
     """Sliced Wasserstein distance between two sets of vectors.
 
+    With $x_1 ≤ … ≤ x_n$ and $y_1 ≤ … ≤ y_n$ the sorted projections on one direction,
+
+        W_p^p = 1/n ∑_i |x_i - y_i|^p
+
+    Where the sets differ in size, samples share out their weight. The result is $(E W_p^p)^(1/p)$,
+    with the mean over directions.
+
     Args:
         real: (N, D) features, points, or flattened pictures.
         fake: (M, D); N and M may differ, the one-dimensional distances stay exact.
         projections: random directions, uniform on the sphere.
         seed: of the directions.
-        order: p, 1 or 2.
+        order: $p$, 1 or 2.
 
     Raises:
         DataError: shapes disagree, or a value is not finite.
@@ -86,7 +93,7 @@ def sliced_wasserstein(
 
 
 def _matching(n: int, m: int, device: torch.device) -> tuple[Tensor, Tensor, Tensor]:
-    """Which sorted x meets which sorted y, and with what weight, in whole numbers of 1/(nm).
+    """Which sorted x meets which sorted y, and with what weight, in whole numbers of $1/(n m)$.
 
     Both quantile functions are steps, one at multiples of m and one at multiples of n.
     """

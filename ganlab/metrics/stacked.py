@@ -39,8 +39,8 @@ class StackedModes:
         good: share of samples whose three digits are each recognised with a probability of at
             least `SURE`, in [0, 1].
         found_good: modes into which at least one of those falls.
-        reverse_kl: KL(samples || uniform) over the modes, in nats. 0 is balanced, log(1000), or
-            6.908, is one mode only; exact samples have more than 0 (`expected_modes`).
+        reverse_kl: $KL("samples" ‖ "uniform")$ over the modes, in nats. 0 is balanced, 6.908, the
+            log of 1000, is one mode only; exact samples have more than 0 (`expected_modes`).
         samples: how many were scored.
         counts: samples per mode.
     """
@@ -163,9 +163,13 @@ def stacked_modes(
 def expected_modes(shares: Tensor, samples: int) -> tuple[float, float]:
     """What exact samples score on average: modes found, and reverse KL in nats.
 
-    The count c of a mode of share p is binomial, so the modes found are the sum of 1 - (1-p)^N,
-    and the reverse KL is log K plus the sum of E[c/N log(c/N)], computed exactly up to counts 12
-    standard deviations off. For equal shares it is close to (K-1)/(2N).
+    The count $c$ of a mode of share $p$ is binomial, so the modes found and the reverse KL are
+
+        ∑_p (1 - (1 - p)^N)
+        log K + ∑_p E[c/N log(c/N)]
+
+    the latter computed exactly up to counts 12 standard deviations off. For equal shares it is
+    close to $(K - 1)/(2 N)$.
 
     Args:
         shares: (K,) probabilities of the modes.

@@ -21,9 +21,13 @@ from ganlab.metrics.products import gram
 class Statistics:
     """Count, mean and covariance of a stream of feature vectors, in float64.
 
-    Batches are merged by the pairwise update of Chan, Golub and LeVeque (1983): with d the
-    difference of the two means, S = S_a + S_b + d d' n_a n_b / (n_a + n_b). Unlike E[xx'] - mm'
-    it subtracts no large numbers, so features far from the origin keep their digits. Used so:
+    Batches are merged by the pairwise update of Chan, Golub and LeVeque (1983). With $S$ the
+    scatter, $n$ the count of a part, and $d$ the difference of the two parts' means,
+
+        S = S_a + S_b + d dᵀ (n_a n_b)/(n_a + n_b)
+
+    Unlike $E[x xᵀ] - m mᵀ$ it subtracts no large numbers, so features far from the origin keep
+    their digits. Used so:
 
         real = Statistics(2048)
         for images in loader:

@@ -67,7 +67,7 @@ class VAE(nn.Module):
             noise: (B, latent), standard normal.
 
         Returns:
-            (B, C, H, W), (B, latent), (B, latent); the code is μ + σ·noise (Sec. 2.4).
+            (B, C, H, W), (B, latent), (B, latent); the code is $μ + σ · "noise"$ (Sec. 2.4).
         """
         mean, log_var = self.encoder(x).float().chunk(2, 1)
         return self.decoder(mean + torch.exp(log_var / 2) * noise), mean, log_var

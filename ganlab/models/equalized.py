@@ -5,7 +5,7 @@ every stored weight by about its learning rate, whatever the gradient's scale; s
 the network, narrow layers' and wide layers', move at the same pace relative to their range.
 
 A leaky ReLU that is followed by a gain of √2, as in StyleGAN2, is written without that pass
-over the picture: the function is positively homogeneous, g·f(y) = f(g·y), so that the gain goes
+over the picture: the function is positively homogeneous, $g f(y) = f(g y)$, so that the gain goes
 into the weight's scale and the bias's.
 """
 
@@ -45,23 +45,32 @@ def full_precision(x: Tensor) -> AbstractContextManager[Any]:
 def pixel_norm(x: Tensor, eps: float = 1e-8) -> Tensor:
     """Divide by the root mean square over channels, at every place (Sec. 4.2).
 
+    With $C$ channels, at each place
+
+        y_c = x_c/√(1/C ∑_i x_i² + ε)
+
     Args:
         x: (B, C, ...).
-        eps: added to the mean square.
+        eps: ε, added to the mean square.
     """
     square = wide(x).square().mean(1, keepdim=True)
     return x * (square + eps).rsqrt().to(x.dtype)
 
 
 class EqualLinear(nn.Module):
-    """y = x (cW)' + b with W from N(0, 1) and c = gain / sqrt(inputs).
+    """A linear layer whose weights are scaled in use, not at the start (Sec. 4.1).
+
+    With weights $W$ stored as drawn, from N(0, 1),
+
+        y = x (c W)ᵀ + b
+        c = "gain"/√"inputs"
 
     Args:
         inputs, outputs: features.
         gain: of the weights: √2 before a leaky ReLU, 1 else.
         bias_gain: factor on the bias; None takes no bias at all.
         rate: learning rate multiplier (Karras et al. 2019, App. C): what is stored is
-            larger by 1/rate and scaled down by it in use, so that Adam's equal steps mean less.
+            larger by $1/"rate"$ and scaled down by it in use, so that Adam's equal steps mean less.
         start: the bias's first value.
     """
 
@@ -94,11 +103,15 @@ class EqualLinear(nn.Module):
 
 
 class EqualConv2d(nn.Module):
-    """Convolution with weights from N(0, 1), scaled in use by gain / sqrt(inputs k²).
+    """Convolution with weights from N(0, 1) that are scaled in use, as those of `EqualLinear`.
+
+    For a kernel of $k × k$ taps the scale is
+
+        c = "gain"/√("inputs" k²)
 
     Args:
         inputs, outputs: channels.
-        size: k, of the kernel; odd.
+        size: $k$, of the kernel; odd.
         gain: of the weights: √2 before a leaky ReLU, 1 else.
         bias_gain: factor on the bias; None takes no bias at all.
         stride: a stride of 2 comes without padding, for `fir.before_strided`.

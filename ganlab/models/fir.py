@@ -4,7 +4,7 @@ Signals that are made twice as large by repeating pixels, or half as large by dr
 or gain frequencies that the grid cannot hold (aliases). A small low-pass filter around the step
 removes most of them: StyleGAN filters with [1, 2, 1] (Karras et al. 2019, Sec. 2), StyleGAN2 with
 [1, 3, 3, 1] (Karras et al. 2020, official configuration). The two agree: repeating pixels is
-the filter [1, 1], and [1, 1] * [1, 2, 1] = [1, 3, 3, 1].
+the filter [1, 1], and $[1, 1] ∗ [1, 2, 1] = [1, 3, 3, 1]$.
 
 Everything is a depthwise convolution, strided or transposed, so that it has derivatives of all
 orders, runs on every device and compiles. On a CPU, channels-last, sums of slices and matrix

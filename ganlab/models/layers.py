@@ -17,11 +17,15 @@ MINIBATCH = ("stddev", "discrimination")
 
 
 class SpectralNorm(nn.Module):
-    """W -> W / sigma(W) with sigma by power iteration (Miyato et al. 2018, Algorithm 1).
+    """A weight over its largest singular value (Miyato et al. 2018, Algorithm 1).
 
-    W is reshaped to (outputs, everything else). One iteration per use in training mode; in
-    evaluation mode the stored vectors serve and nothing changes. sigma = u'Wv carries the
-    gradient, u and v do not. The same mathematics and state as
+    $W$ is reshaped to (outputs, everything else) and replaced by $W/σ(W)$, with
+
+        σ(W) = uᵀ W v
+
+    where $u$ and $v$ come from power iteration: one iteration per use in training mode; in
+    evaluation mode the stored vectors serve and nothing changes. $σ$ carries the gradient, $u$
+    and $v$ do not. The same mathematics and state as
     `torch.nn.utils.parametrizations.spectral_norm`, whose products autocast rounds to 16 bits on
     a GPU and which `torch.vmap` (many seeds at once) refuses.
 
@@ -77,7 +81,7 @@ def spectral(module: nn.Module, iterations: int = 1) -> nn.Module:
 
     Biases and normalisation layers stay as they are. Initialise the weights first: afterwards
     `weight` is computed, and the parameter is `parametrizations.weight.original`. For a
-    convolution sigma is that of the reshaped weight, not of the map between pictures, whose
+    convolution σ is that of the reshaped weight, not of the map between pictures, whose
     norm differs by a factor that depends on the kernel and the stride.
 
     Each forward pass in training mode is one more power iteration, so that two passes within
@@ -104,9 +108,12 @@ class MinibatchStd(nn.Module):
     """One more channel: how much the samples of a group differ (Karras et al. 2018, Sec. 3).
 
     The standard deviation over the group of every feature at every place, averaged to one
-    number per group, which each of its samples sees at every place. Sample i is in group
-    i mod (B / group), as in the authors' code. The number is exactly 0 for a collapsed group:
-    sqrt(var + eps) - sqrt(eps), smooth where all samples agree.
+    number per group, which each of its samples sees at every place. Sample $i$ is in group
+    `i % (B // group)`, as in the authors' code. The deviation is
+
+        √(Var(x) + ε) - √ε
+
+    exactly 0 for a collapsed group, and smooth where all samples agree.
 
     Args:
         group: samples per group; a smaller batch is one group.
@@ -141,9 +148,12 @@ class MinibatchStd(nn.Module):
 class MinibatchDiscrimination(nn.Module):
     """More features: how near each sample is to the others (Salimans et al. 2016, Sec. 3.2).
 
-    M = xT is (B, kernels, dim). Feature b of sample i is the mean over the other samples j of
-    exp(-|M_ib - M_jb|_1): 1 in a collapsed batch, near 0 where all samples are far apart. The
-    paper sums over all j; the mean keeps the range (0, 1] at any batch size.
+    $M = x T$ is (B, kernels, dim). Feature $b$ of sample $i$ is, over the $n$ samples of a batch,
+
+        1/(n - 1) ∑_(j≠i) exp(-‖M_ib - M_jb‖₁)
+
+    It is 1 in a collapsed batch, and near 0 where all samples are far apart. The paper sums over
+    all $j$; the mean keeps the range (0, 1] at any batch size.
 
     Args:
         features: F of the input.
@@ -157,7 +167,7 @@ class MinibatchDiscrimination(nn.Module):
         self.tensor = nn.Parameter(torch.randn(features, kernels * dim) / features**0.5)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, F) -> (B, F + kernels). Memory grows with B² kernels dim."""
+        """(B, F) -> (B, F + kernels). Memory grows with `B**2 * kernels * dim`."""
         n = len(x)
         m = (x @ self.tensor).view(n, self.kernels, self.dim)
         distance = (m[:, None] - m[None]).abs().sum(-1)  # (B, B, kernels)

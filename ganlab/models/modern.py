@@ -5,7 +5,7 @@ Both players are the same trunk, one the mirror of the other: at each size from 
 picture a few residual blocks, between sizes a resampling. There is no BatchNorm, no style, no
 minibatch statistic; what keeps the signal in bounds is the initialisation of Fixup (Zhang et
 al. 2019, arXiv 1901.09321): the last convolution of a block starts at zero, so that the block
-starts as the identity, and the others start at He's scale times L^(-1/4), with L the number of
+starts as the identity, and the others start at He's scale times $L^(-1/4)$, with $L$ the number of
 blocks of the network.
 
 Everything here is a pure function of its parameters: no buffer changes, nothing is written in
@@ -67,7 +67,7 @@ def _groups(widths: list[int], expansion: int, cardinality: int | None) -> list[
 
 
 def _scaled(layer: nn.Conv2d | nn.Linear, gain: float = 1.0) -> nn.Module:
-    """Weights from N(0, gain² / inputs), biases 0."""
+    """Weights from N(0, $"gain"²/"inputs"$), biases 0."""
     nn.init.normal_(layer.weight, 0.0, gain / math.sqrt(layer.weight[0].numel()))
     if layer.bias is not None:
         nn.init.zeros_(layer.bias)
@@ -75,7 +75,10 @@ def _scaled(layer: nn.Conv2d | nn.Linear, gain: float = 1.0) -> nn.Module:
 
 
 class Block(nn.Module):
-    """x + branch(x): 1x1 up to `expansion` times the width, grouped 3x3, 1x1 down again.
+    """What a branch adds to its input: $x + f(x)$.
+
+    The branch goes by a 1x1 convolution up to `expansion` times the width, and by a grouped 3x3
+    and a 1x1 down again.
 
     The bias belongs to the activation: the two inner convolutions have one, the last has none.
 
@@ -83,7 +86,7 @@ class Block(nn.Module):
         width: channels in and out.
         expansion: channels inside, as a multiple of the width.
         groups: of the 3x3 convolution.
-        blocks: L, the residual blocks of the whole network, for the initialisation.
+        blocks: $L$, the residual blocks of the whole network, for the initialisation.
     """
 
     def __init__(self, width: int, expansion: int, groups: int, blocks: int) -> None:

@@ -20,7 +20,12 @@ FORMS = ("scale", "grouped")
 
 
 def demodulation(weight: Tensor, style: Tensor, eps: float = 1e-8) -> Tensor:
-    """(B, out): 1 / sqrt(sum over inputs and taps of (s w)² + eps) (Eq. 3), in fp32."""
+    """(B, out): what brings the variance of each output back to 1 (Eq. 3), in fp32.
+
+    With $w$ the weights of output $j$, over inputs $i$ and taps $k$, and $s$ the style,
+
+        d_j = 1/√(∑_(i k) (s_i w_ijk)² + ε)
+    """
     squared = wide(weight).square().sum((2, 3))  # (out, in)
     return (wide(style).square() @ squared.T + eps).rsqrt()
 
@@ -34,7 +39,11 @@ def modulated(
     gain: float = 1.0,
     form: str = "scale",
 ) -> Tensor:
-    """Convolution whose input channels are scaled by each sample's style (Sec. 2.2).
+    """Convolution whose input channels are scaled by each sample's style (Sec. 2.2, Eq. 1 and 3).
+
+    The weight that a sample sees is, with $d$ from `demodulation`, or 1 without,
+
+        w'_ijk = d_j s_i w_ijk
 
     "grouped" makes a weight for each sample and convolves them all as groups of one
     convolution, as the paper describes (App. B). "scale" multiplies the maps before and after
@@ -88,7 +97,7 @@ class Modulated(nn.Module):
         inputs, outputs: channels.
         style: length of w.
         size: of the kernel.
-        demodulate: see `modulated`; without it the scale 1 / sqrt(inputs k²) does its work.
+        demodulate: see `modulated`; without it the scale $1/√("inputs" k²)$ does its work.
         up: double the size.
         gain: of the activation that follows.
         form: see `modulated`.

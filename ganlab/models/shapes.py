@@ -41,7 +41,7 @@ class Start(NamedTuple):
 def start(size: Size, squares: Sequence[int], refusal: str) -> Start:
     """Where a picture starts: a square at 4x4, a rectangle with its shorter side from 4 to 7.
 
-    A rectangle is doubled as often as the largest square (of side 4·2^n) that fits in it.
+    A rectangle is doubled as often as the largest square (of side $4 · 2ⁿ$) that fits in it.
 
     Args:
         size: a square's side, or (height, width).

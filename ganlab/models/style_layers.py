@@ -110,7 +110,7 @@ def projected(
 
 
 class Noise(nn.Module):
-    """x + strength · noise, with noise that all channels share (Karras et al. 2019, Sec. 2).
+    """$x + "strength" · "noise"$, with noise that all channels share (Karras et al. 2019, Sec. 2).
 
     Args:
         size: of the map: the side of a square, or (height, width).
@@ -219,7 +219,7 @@ class StyleGenerator(NormalLatent, nn.Module):
         return mixed & (torch.arange(layers, device=device)[:, None] >= first)
 
     def truncate(self, ws: Tensor, psi: float = 1.0, cutoff: int | None = None) -> Tensor:
-        """(B, L, W): mean + psi (w - mean) in the first `cutoff` layers, or in all."""
+        """(B, L, W): $w̄ + ψ (w - w̄)$ with the mean $w̄$, in the first `cutoff` layers or in all."""
         if psi == 1:
             return ws
         near = torch.lerp(self.average, ws, psi)

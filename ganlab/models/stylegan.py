@@ -36,7 +36,11 @@ from ganlab.models.style_layers import Mapping, Noise, NoiseInput, StyleGenerato
 class AdaIN(nn.Module):
     """Normalise each feature map of each sample, then give it w's scale and mean (Eq. 1).
 
-    The scale is 1 + A(w), so that a fresh network starts near 1.
+    With μ and σ the mean and standard deviation of the map $x$,
+
+        y = (1 + s) (x - μ)/σ + b
+
+    where $s$ and $b$ are affine in $w$: a fresh network starts near a scale of 1.
     """
 
     def __init__(self, style: int, channels: int) -> None:

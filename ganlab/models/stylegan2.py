@@ -151,7 +151,7 @@ class Generator(StyleGenerator):
 class DiscriminatorBlock(nn.Module):
     """Two 3x3 convolutions, the second halving; in the residual form a 1x1 path beside them.
 
-    Both paths are scaled by 1/√2 (Sec. 4.1): the sum keeps its variance.
+    Both paths are scaled by $1/√2$ (Sec. 4.1): the sum keeps its variance.
     """
 
     def __init__(self, wide: int, after: int, residual: bool) -> None:

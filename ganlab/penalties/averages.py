@@ -42,10 +42,14 @@ def shift_and_flip(x: Tensor, shift: int = 4, flip: bool = True) -> Tensor:
 
 @penalty_family("consistency", weight=10.0, paper="zhang2020consistency")
 class Consistency(Penalty):
-    """λ E(D(x) - D(T(x)))² on real samples (Zhang et al. 2020, CR-GAN, Sec. 2).
+    """Real samples and what means the same are judged alike (Zhang et al. 2020, CR-GAN, Sec. 2).
+
+    The term is
+
+        λ E(D(x) - D(T(x)))²
 
     T keeps the meaning: for pictures a shift and a mirror image, for points a little noise.
-    Costs one more pass of D over a batch; D(x) is the loss's own.
+    Costs one more pass of D over a batch; $D(x)$ is the loss's own.
 
     Args:
         weight, every: see `Penalty`.
@@ -70,7 +74,7 @@ class Consistency(Penalty):
         self.shift, self.flip, self.noise, self.transform = shift, flip, noise, transform
 
     def transformed(self, x: Tensor) -> Tensor:
-        """T(x), shaped as `x`."""
+        """$T(x)$, shaped as `x`."""
         if self.transform is not None:
             return self.transform(x)
         if x.dim() == 4:
@@ -85,8 +89,11 @@ class Consistency(Penalty):
 
 @penalty_family("feature-matching", weight=1.0, paper="salimans2016improved")
 class FeatureMatching(Penalty):
-    """|E f(x) - E f(G(z))|² for the generator, f the last features of D (Salimans et al. 2016,
-    Sec. 3.1).
+    """Generated pictures have the data's mean features (Salimans et al. 2016, Sec. 3.1).
+
+    The generator's term is, with $f$ the last features of D,
+
+        λ ‖E f(x) - E f(G(z))‖²
 
     The published method has this term in place of the generator's loss; here it is added, and
     a large weight comes to the same. The network needs a method `features(x) -> (B, F)`.
@@ -108,7 +115,11 @@ class FeatureMatching(Penalty):
 
 @penalty_family("historical", weight=1.0, paper="salimans2016improved")
 class Historical(Penalty):
-    """|θ - mean of all earlier θ|² for either player (Salimans et al. 2016, Sec. 3.3).
+    """A player stays near the mean of its past (Salimans et al. 2016, Sec. 3.3).
+
+    The term is, with θ the weights and θ̄ the mean of all earlier ones,
+
+        λ ‖θ - θ̄‖²
 
     The mean is a running one over the steps at which the penalty was applied, and is its state:
     each player needs a penalty of its own. The first call is 0.

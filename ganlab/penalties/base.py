@@ -61,7 +61,7 @@ class Judged:
 
 
 def input_gradient(a: Tensor, x: Tensor) -> Tensor:
-    """d sum(a) / dx, differentiable: row i is the gradient of logit i, if rows do not mix."""
+    """$∂ ∑a / ∂x$, differentiable: row $i$ is the gradient of logit $i$, if rows do not mix."""
     return torch.autograd.grad(a.sum(), x, create_graph=True)[0]
 
 

@@ -39,7 +39,7 @@ def functional_loss(
     The function is `(params, buffers, real, fake, rand=None) -> (loss, (a_real, a_fake))`:
     `params` and `buffers` are `dict(network.named_parameters())` and `named_buffers()`, `real`
     and `fake` (B, ...) batches. `rand` stands for the penalties' random numbers: (B,)
-    interpolation coefficients, or what `draw` returns; None draws them anew. Take it as
+    interpolation coefficients, or what `draw` returns; None draws them anew. Take it as:
 
         step = torch.compile(torch.func.grad(loss, has_aux=True), fullgraph=True)
         gradients, (a_real, a_fake) = step(params, buffers, real, fake, rand)

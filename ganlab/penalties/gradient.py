@@ -27,7 +27,9 @@ def gradient_norm(g: Tensor) -> Tensor:
 
 
 class GradientPenalty(Penalty):
-    """E[f(gradient of the logit at a point)], at points that the subclass chooses.
+    """The mean of a function of D's gradient, at points that the subclass chooses.
+
+    The term is $λ E[f(∇D(x))]$, where $D(x)$ is the logit.
 
     Subclasses define `of`, and either `needs` (one batch, whose pass is shared with the loss)
     or `points` (a pass of their own).
@@ -63,7 +65,7 @@ class _AtInterpolates(GradientPenalty):
         return torch.rand(len(real), device=real.device, dtype=real.dtype)
 
     def points(self, real: Tensor, fake: Tensor, rand: Tensor | None = None) -> Tensor:
-        """x̂ = εx + (1-ε)G(z) with ε of shape (B,)."""
+        """$x̂ = ε x + (1 - ε) G(z)$ with ε of shape (B,)."""
         rand = self.draw(real) if rand is None else rand
         # Under autocast the generator draws in 16 bits; the data's precision is kept.
         return torch.lerp(fake.to(real), real, rand.to(real).view(-1, *[1] * (real.dim() - 1)))
@@ -71,44 +73,60 @@ class _AtInterpolates(GradientPenalty):
 
 @penalty_family("gp", weight=10.0, paper="gulrajani2017improved")
 class OneCentred(_AtInterpolates):
-    """λ E(|∇D(x̂)| - 1)² at interpolates x̂ (Gulrajani et al. 2017, Eq. 3).
+    """A slope of 1 at interpolates x̂ (Gulrajani et al. 2017, Eq. 3).
+
+    The term is
+
+        λ E(‖∇D(x̂)‖ - 1)²
 
     An optimal critic has a slope of 1 almost everywhere on lines between samples coupled by
     optimal transport (Prop. 1); the penalty asks for it on lines between random pairs.
     """
 
     def of(self, gradient: Tensor) -> Tensor:
-        """(|g| - 1)²."""
+        """$(‖g‖ - 1)²$."""
         return (gradient_norm(gradient) - 1).square()
 
 
 @penalty_family("lp", weight=10.0, paper="petzka2018regularization")
 class OneSided(_AtInterpolates):
-    """λ E max(0, |∇D(x̂)| - 1)² at interpolates: only slopes above 1 cost (Petzka et al. 2018).
+    """A slope of at most 1 at interpolates: only what is above costs (Petzka et al. 2018).
+
+    The term is
+
+        λ E max(0, ‖∇D(x̂)‖ - 1)²
 
     A Lipschitz constant of 1 is a bound, not a target.
     """
 
     def of(self, gradient: Tensor) -> Tensor:
-        """max(0, |g| - 1)²."""
+        """$max(0, ‖g‖ - 1)²$."""
         return (gradient_norm(gradient) - 1).clamp(min=0).square()
 
 
 @penalty_family("gp0", weight=10.0, paper="thanhtung2019improving")
 class ZeroCentred(_AtInterpolates):
-    """λ E|∇D(x̂)|² at interpolates (Thanh-Tung et al. 2019); no factor ½, unlike `r1`.
+    """A slope of 0 at interpolates (Thanh-Tung et al. 2019).
+
+    The term is, without the factor ½ of `r1`,
+
+        λ E‖∇D(x̂)‖²
 
     A flat D between real and generated samples, which no longer overfits single ones.
     """
 
     def of(self, gradient: Tensor) -> Tensor:
-        """|g|²."""
+        """$‖g‖²$."""
         return squared_norm(gradient)
 
 
 @penalty_family("dragan", weight=10.0, paper="kodali2017convergence")
 class AroundData(GradientPenalty):
-    """λ E(|∇D(x+δ)| - 1)² around real samples, δ Gaussian (Kodali et al. 2017, Sec. 2).
+    """A slope of 1 around real samples (Kodali et al. 2017, DRAGAN, Sec. 2).
+
+    The term is, with δ Gaussian,
+
+        λ E(‖∇D(x + δ)‖ - 1)²
 
     The paper's δ has a fixed variance. Here, as in the authors' program, its scale follows the
     data: `spread` times the standard deviation of the batch. That program draws δ uniformly
@@ -133,28 +151,38 @@ class AroundData(GradientPenalty):
         return torch.randn_like(real)
 
     def points(self, real: Tensor, fake: Tensor, rand: Tensor | None = None) -> Tensor:
-        """x + δ."""
+        """$x + δ$."""
         rand = self.draw(real) if rand is None else rand
         return real + self.spread * real.std() * rand
 
     def of(self, gradient: Tensor) -> Tensor:
-        """(|g| - 1)²."""
+        """$(‖g‖ - 1)²$."""
         return (gradient_norm(gradient) - 1).square()
 
 
 @penalty_family("r1", weight=10.0, paper="mescheder2018which")
 class R1(GradientPenalty):
-    """γ/2 E|∇D(x)|² at real samples (Mescheder et al. 2018, Eq. 9); `weight` is γ."""
+    """A slope of 0 at real samples (Mescheder et al. 2018, Eq. 9).
+
+    The term is, with γ the `weight`,
+
+        γ/2 E‖∇D(x)‖²
+    """
 
     needs = frozenset({"real"})
 
     def of(self, gradient: Tensor) -> Tensor:
-        """|g|²/2."""
+        """$‖g‖²/2$."""
         return squared_norm(gradient) / 2
 
 
 @penalty_family("r2", weight=10.0, paper="mescheder2018which")
 class R2(R1):
-    """γ/2 E|∇D(G(z))|² at generated samples (Mescheder et al. 2018, Eq. 10)."""
+    """A slope of 0 at generated samples (Mescheder et al. 2018, Eq. 10).
+
+    The term is, with γ the `weight`,
+
+        γ/2 E‖∇D(G(z))‖²
+    """
 
     needs = frozenset({"generated"})

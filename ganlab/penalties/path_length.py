@@ -14,13 +14,22 @@ from ganlab.penalties.gradient import gradient_norm
 
 @penalty_family("path-length", weight=2.0, paper="karras2020analyzing")
 class PathLength(Penalty):
-    """λ E(|J'y| - a)² with J = dG(w)/dw, y normal pictures, a the running mean of the lengths.
+    """Every step in W has the same length in pictures (Karras et al. 2020, StyleGAN2, Sec. 3.2).
 
-    (Karras et al. 2020, StyleGAN2, Sec. 3.2, Eq. 4, and App. B.) |J'y| is the norm of one
-    gradient, E|J'y|² the sum of J's squared singular values. Pixels of y are scaled by
-    1/sqrt(HW), and the squared length is the mean over the layers' styles instead of their sum.
-    With both, λ = 2 at any size is the paper's λ = ln 2 / (r² (ln r - ln 2)): the networks have
-    2 log2(r) - 2 layers. A step of the generator without real pictures: it draws latent vectors
+    The term is (Eq. 4 and App. B)
+
+        λ E(‖Jᵀ y‖ - a)²
+
+    with $J = ∂G(w)/∂w$, $y$ normal pictures and $a$ the running mean of the lengths. $‖Jᵀ y‖$ is
+    the norm of one gradient, $E‖Jᵀ y‖²$ the sum of the squared singular values of $J$. Pixels of
+    $y$ are scaled by $1/√(H W)$, and the squared length is the mean over the layers' styles
+    instead of their sum. With both, $λ = 2$ at any size $r$ is the paper's
+
+        λ = (log 2)/(r² (log r - log 2))
+
+    because the networks have $2 log₂(r) - 2$ layers.
+
+    A step of the generator without real pictures: it draws latent vectors
     of its own, for a part of the batch, from torch's global random state.
 
     The generator comes as `Judged.learner` and has `latent`, `styles(z)` and `synthesis(ws)`.

@@ -53,8 +53,8 @@ def optimizer(
         network: on its device.
         lr: learning rate.
         lazy: every how many steps a penalty is applied. Adam's rate and decay are corrected for
-            the step that the penalty would have had on its own: lr·c and β^c with
-            c = k/(k+1) (Karras et al. 2020, StyleGAN2, App. B).
+            the step that the penalty would have had on its own: the rate times $c$ and $β^c$
+            with $c = k/(k + 1)$ (Karras et al. 2020, StyleGAN2, App. B).
     """
     weights = list(network.parameters())
     fused = weights[0].device.type in ("cpu", "cuda")

@@ -24,6 +24,8 @@ def taken(plan: BaseRecipe, out: str | Path | None, resume: bool) -> Path:
         return latest(plan.name)
     if out is None:
         base, number = Path("runs") / (plan.name or "run"), 1
+        with told(base.parent, "be made", "choose a folder with --out"):
+            base.parent.mkdir(exist_ok=True)  # a file or a dead link of that name is found here
         while True:
             folder = base if number == 1 else base.with_name(f"{base.name}-{number}")
             with told(folder, "be made", "choose a folder with --out"):

@@ -1,5 +1,7 @@
 """Trained generators that come with the course, by name.
 
+Used so:
+
     g = ganlab.load("stylegan2-glyphs-64")
     about("stylegan2-glyphs-64")["runs"][0]["scores"]
 

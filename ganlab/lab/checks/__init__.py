@@ -11,7 +11,7 @@ import functools
 import importlib
 import inspect
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 Answer = Any
@@ -23,11 +23,15 @@ class Fail(Exception):
 
 @dataclass(frozen=True)
 class Check:
-    """What a check found: `status` is 'passed', 'failed' or 'not started'."""
+    """What a check found: `status` is 'passed', 'failed' or 'not started'.
+
+    `source` is the code of the answer, where Python can find it.
+    """
 
     exercise: str
     status: str
     message: str
+    source: str = field(default="", compare=False, repr=False)
 
     @property
     def passed(self) -> bool:
@@ -81,12 +85,26 @@ def _watched(answer: Callable) -> Callable:
     return call
 
 
+def written(answer: Answer) -> str:
+    """The code of an answer, or of each function in a tuple of answers; empty where unknown."""
+    if isinstance(answer, tuple | list):
+        return "\n\n".join(filter(None, map(written, answer)))
+    try:
+        return inspect.getsource(inspect.unwrap(answer)).strip() if callable(answer) else ""
+    except Exception:  # whatever a reader gave: a verdict needs no source
+        return ""
+
+
 def run(exercise: str, answer: Answer) -> Check:
     """Run the check of `exercise` on `answer`. Never raises for a wrong answer.
 
     Raises:
         KeyError: there is no such exercise.
+        GanlabError: `GANLAB_CHECK_SEED` is no whole number.
     """
+    from ganlab.lab.checks.read import cases
+
+    cases()
     if exercise not in _REGISTRY:
         chapter = exercise.split(".")[0]
         try:

@@ -9,15 +9,16 @@ from torch import Tensor
 from torch.nn.functional import one_hot
 
 from ganlab.lab.checks import Answer, check
-from ganlab.lab.checks.read import F64, draw, tensor
+from ganlab.lab.checks.read import F64, draw, pick, rng, seeded, tensor, vary
 from ganlab.lab.checks.words import Slips, equal, refuse, when
 
 
 @check("1.1", "right: your samples' distribution function is within 0.005 of x²")
 def transform(generator: Answer) -> None:
     """A map of uniform numbers whose samples have the density 2x on [0, 1]."""
-    u = (torch.arange(10_000, dtype=F64) + 0.5) / 10_000
-    drawn, again = (tensor(generator(u.clone()), (10_000,), "the batch of samples") for _ in "12")
+    n = pick(11, 10_000, 10_999)
+    u = (torch.arange(n, dtype=F64) + 0.5) / n
+    drawn, again = (tensor(generator(u.clone()), (n,), "the batch of samples") for _ in "12")
     x = drawn.sort().values
     gap = (x.clamp(0, 1) ** 2 - u).abs()
     at = int(gap.argmax())
@@ -72,9 +73,9 @@ def _flow(x: Tensor, A: Tensor, b: Tensor) -> tuple[Tensor, Slips]:
 @check("1.2", "right: in two and three dimensions, and for a map that mirrors")
 def smallest_flow(log_prob: Answer) -> None:
     """The log density of A z + b, with normal z, also where the determinant is negative."""
-    rng = torch.Generator().manual_seed(3)
+    source = rng(3)
     for d, stretched in ((2, 1.7), (3, -2.5)):
-        A, b, x = draw(rng, d, d), draw(rng, d), draw(rng, 40, d)
+        A, b, x = draw(source, d, d), draw(source, d), draw(source, 40, d)
         A = A + 2 * torch.eye(d, dtype=F64)
         A[:, 0] *= stretched * A.det().sign()  # the second one mirrors
         right, slips = _flow(x, A, b)
@@ -118,12 +119,15 @@ def _mixture(x: Tensor, centers: Tensor, std: float) -> tuple[Tensor, Slips]:
 @check("1.3", "right, in two and three dimensions, and finite 200 standard deviations away")
 def mixture(log_density: Answer) -> None:
     """The log density of an equal mixture, exact where modes overlap and finite far away."""
-    rng = torch.Generator().manual_seed(0)
+    source, std = rng(0), vary(0.8)
     for d in (2, 3):
-        centers, x = draw(rng, 3, d), draw(rng, 50, d)
-        (right, slips), what = _mixture(x, centers, 0.8), f"in {d} dimensions your log density"
-        equal(log_density(x, centers, 0.8), right, what, slips, "Hint 1", 1e-4)
-    centers, x = torch.tensor([[0.0, 0.0], [1.0, 0.0]]), torch.tensor([[3.0, 0.0], [0.5, 0.0]])
+        centers, x = draw(source, 3, d), draw(source, 50, d)
+        (right, slips), what = _mixture(x, centers, std), f"in {d} dimensions your log density"
+        equal(log_density(x, centers, std), right, what, slips, "Hint 1", 1e-4)
+    centers, x = (
+        torch.tensor([[0.0, 0.0], [1.0, 0.0]]),
+        torch.tensor(vary([[3.0, 0.0], [0.5, 0.0]])),
+    )
     value = tensor(log_density(x, centers, 0.01), (2,), "the log density of 2 points")
     slips = {
         when(not value.isfinite().all()): f"far from every mode you return {value[0].item():g}:"
@@ -133,34 +137,43 @@ def mixture(log_density: Answer) -> None:
     equal(value, _mixture(x, centers, 0.01)[0], "the log density", slips, within=1e-3)
 
 
-@check("1.4", "right: 0.7 in the test case")
-def copies(copied: Answer) -> None:
+@check("1.4")
+def copies(copied: Answer) -> str:
     """Share of samples that lie nearer to the training set than to the test set."""
     train = torch.tensor([[0.0, 0.0], [4.0, 0.0], [8.0, 0.0], [50.0, 50.0]])
     test = torch.tensor([[2.0, 0.0], [6.0, 0.0], [10.0, 0.0], [10.5, 0.0]])
     at = [0.1, 3.9, 4.2, 7.9, 8.1, 0.2, 4.05, 2.1, 9.9, 6.05]  # seven of ten near a training point
-    samples = torch.stack([torch.tensor([t, 0.0]) for t in at])
+    at = at[pick(14, 0, 3) :]
+    samples = torch.tensor([[t, 0.0] for t in vary(at, by=0.02)])
     one, two = torch.cdist(samples, train), torch.cdist(samples, test)
+    near = one.amin(1) < two.amin(1)
+    share, count = near.double().mean().item(), int(near.sum())
     slips = {
-        0.3: "you count the samples nearer to the *test* set: swap the comparison",
-        70: "return the share as a number between 0 and 1, not in percent",
-        7: "7 is the number of such samples; divide by the number of samples",
+        1 - share: "you count the samples nearer to the *test* set: swap the comparison",
+        100 * share: "return the share as a number between 0 and 1, not in percent",
+        count: f"{count} is the number of such samples; divide by the number of samples",
         (one.amin(0) < two.amin(0)).double().mean(): "you take the minimum over the samples, one"
         " for each data point; the question is about each sample: minimum over dim=1 (Hint 1)",
         (one.mean(1) < two.mean(1)).double().mean(): "you compare mean distances to each set; take"
         " the distance to the nearest point",
     }
-    equal(copied(samples, train, test), 0.7, "in the test case the share", slips, "Hint 1", 5e-4)
+    equal(copied(samples, train, test), share, "in the test case the share", slips, "Hint 1", 5e-4)
+    other: Slips = {
+        ...: "right in one case, {found:.3f} where {right:.3f} is right in another: Hint 1"
+    }
+    equal(copied(samples, test, train), 1 - share, "the share", other, within=5e-4)
+    return f"right: {share:.2g} in the test case"
 
 
 @check("1.5")
 def ancestral(choose: Answer) -> str:
     """Ancestral sampling from a table, by the total variation to the table."""
-    joint = torch.tensor([[0.2, 0, 0, 0.05], [0, 0.3, 0.05, 0], [0.05, 0, 0.35, 0]])
+    joint = torch.tensor(vary([[0.2, 0, 0, 0.05], [0, 0.3, 0.05, 0], [0.05, 0, 0.35, 0]]))
+    joint = joint / joint.sum()
     n, runs = 20_000, []
     for seed in (1, 2):
         with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
+            torch.manual_seed(seeded(seed))
             runs.append(tensor(choose(joint.clone(), n), (n, 2), "the batch of pairs").long())
     row, column = runs[0].T
     low, (last_row, last_column) = runs[0].min(), runs[0].amax(0)

@@ -9,14 +9,14 @@ from torch import Tensor
 from torch.nn.functional import softplus
 
 from ganlab.lab.checks import Answer, check
-from ganlab.lab.checks.read import F64, number, parts, points, tensor
+from ganlab.lab.checks.read import F64, number, parts, points, tensor, vary
 from ganlab.lab.checks.words import Slips, close, equal, need, of_batches, when
 
 
 @check("2.1", "right, and it stays right where both densities underflow")
 def best_discriminator(answer: Answer) -> None:
     """`answer(log_p, log_q)` is p / (p + q), also where both underflow."""
-    log_p, log_q = points([-1.0, -0.2, -3.0, 0.7], [-1.0, -2.0, -0.5, 0.1])
+    log_p, log_q = points([-1.0, *vary(-0.2, -3.0, 0.7)], [-1.0, *vary(-2.0, -0.5, 0.1)])
     p, q = log_p.exp(), log_q.exp()
     found, right = tensor(answer(log_p, log_q), log_p.shape, "D"), p / (p + q)
     at = int((found - right).abs().argmax())
@@ -30,7 +30,10 @@ def best_discriminator(answer: Answer) -> None:
         f" {right[at]:.3f}",
     }
     equal(found, right, "D", wrong)
-    far = torch.tensor([-1800.0, -2000.0, -1e5]), torch.tensor([-1801.0, -1900.0, -1e5])
+    far = (
+        torch.tensor([-1800.0, -2000.0, -1e5]),
+        torch.tensor([vary(-1801.0, by=2e-3), -1900.0, -1e5]),
+    )
     found = tensor(answer(*far), far[0].shape, "D")
     wrong = {
         ...: "right where the densities are ordinary numbers, but where both underflow it gives"
@@ -42,7 +45,7 @@ def best_discriminator(answer: Answer) -> None:
 @check("2.2", "right: finite, with its slope, even at logits of ±200")
 def d_loss(answer: Answer) -> None:
     """`answer(real_logits, fake_logits)` is -V, finite, with finite gradients."""
-    real, fake = points([0.5, -1.0, 2.0], [-0.3, 1.2, 0.4, -2.0, 0.9])
+    real, fake = points(*vary([0.5, -1.0, 2.0], [-0.3, 1.2, 0.4, -2.0, 0.9]))
     zero = number(answer(torch.zeros(3), torch.zeros(5)), "the loss")
     on_real, on_fake = softplus(-real), softplus(fake)
     wrong: Slips = {
@@ -81,7 +84,8 @@ def js_from_counts(answer: Answer) -> None:
     def js(one: list[float], two: list[float]) -> float:
         return number(answer(torch.tensor(one), torch.tensor(two)), "JS")
 
-    counts = [4.0, 3.0, 2.0, 1.0], [2.0, 2.0, 6.0, 10.0]
+    counts = vary([40.0, 30.0, 20.0, 10.0], [20.0, 20.0, 60.0, 100.0])
+    counts = tuple([float(round(v)) for v in row] for row in counts)
     n_p, n_q = points(*counts)
     p, q, total = n_p / n_p.sum(), n_q / n_q.sum(), (n_p + n_q).sum()
     m, right = (p + q) / 2, _js(p, q)
@@ -117,8 +121,8 @@ def js_from_counts(answer: Answer) -> None:
 @check("2.4", "right: with beta = 0 it is alpha times the old optimum")
 def smoothed_best_d(answer: Answer) -> None:
     """`answer(p, q, alpha, beta)` is (alpha p + beta q) / (p + q)."""
-    p, q = points([0.4, 0.1, 0.9, 0.2], [0.4, 0.5, 0.05, 0.3])
-    alpha, beta, both = 0.8, 0.15, p + q
+    p, q = points([0.4, *vary(0.1, 0.9, 0.2)], [0.4, *vary(0.5, 0.05, 0.3)])
+    (alpha, beta), both = vary(0.8, 0.15), p + q
     found, plain = tensor(answer(p, q, alpha, 0.0), p.shape, "D"), alpha * p / both
     wrong: Slips = {
         alpha * p / (alpha * p + q): "this forgets that a real sample with target alpha also"
@@ -126,8 +130,8 @@ def smoothed_best_d(answer: Answer) -> None:
         p / both: "this is the optimum without smoothing: alpha must enter",
         (1 - alpha) * p / both: "alpha is the target on real samples, not what is taken off it",
         alpha * q / both: "p_data and p_g are exchanged",
-        ...: f"at p_data = p_g and alpha = {alpha}, beta = 0 your D is {found[0]:.3f}; the optimum"
-        f" is {alpha / 2:.3f}: see Hint 1",
+        ...: f"at p_data = p_g and alpha = {alpha:.3g}, beta = 0 your D is {found[0]:.3f}; the"
+        f" optimum is {alpha / 2:.3f}: see Hint 1",
     }
     equal(found, plain, "D", wrong)
     wrong = {
@@ -145,8 +149,8 @@ def smoothed_best_d(answer: Answer) -> None:
 def unequal(answer: Answer) -> None:
     """`answer(p, q, prior, dx)` is the best D and the value of V with prior."""
     x = torch.linspace(-6, 6, 601, dtype=F64)
-    dx, prior, names = (x[1] - x[0]).item(), 0.8, ("the best D on the grid", "the value")
-    p, q = ((-((x + s) ** 2) / 2).exp() / math.sqrt(2 * math.pi) for s in (1, -1))
+    dx, prior, names = (x[1] - x[0]).item(), vary(0.8), ("the best D on the grid", "the value")
+    p, q = ((-((x + s) ** 2) / 2).exp() / math.sqrt(2 * math.pi) for s in vary(1.0, -1.0))
     d, value = parts(answer(p, q, prior, dx), *names)
     a, b = prior * p, (1 - prior) * q
     best, turned, d = a / (a + b), (1 - prior) * p, tensor(d, p.shape, "D")
@@ -155,7 +159,8 @@ def unequal(answer: Answer) -> None:
         turned / (turned + prior * q): "the prior belongs to real samples: you weigh by 1 - prior",
         1 - best: "this is the probability of *fake*",
         a / (p + q): "the denominator needs the weights too: A + B = prior·p + (1-prior)·q",
-        ...: f"where p = q your D is {d[len(x) // 2]:.3f}; it must be the prior, {prior}",
+        ...: f"where p = q D must be the prior, {prior:.3g}; at x = 0 yours is"
+        f" {d[len(x) // 2]:.3f}, right is {best[len(x) // 2]:.3f}",
     }
     equal(d, best, "D", wrong)
     plain = (p * best.log() + q * (1 - best).log()).sum() * dx
@@ -184,7 +189,8 @@ def ns_divergence(answer: Answer) -> None:
     def density(values: Tensor) -> Tensor:
         return values.exp() / (values.exp().sum() * dx)
 
-    p, q = density(-((x + 0.5) ** 2) / 2), density(-((x - 0.8) ** 2) / 1.5)
+    left, right_of, wide = vary(0.5, 0.8, 1.5)
+    p, q = density(-((x + left) ** 2) / 2), density(-((x - right_of) ** 2) / wide)
     leaf = q.clone().requires_grad_()
     value = answer(p, leaf, dx)
     found = number(value, "the divergence")

@@ -16,7 +16,7 @@ from torch.nn.functional import softplus
 
 from ganlab.data import toy
 from ganlab.lab.checks import Answer, Fail, check
-from ganlab.lab.checks.read import number, numbers, parts, points
+from ganlab.lab.checks.read import draw, number, numbers, parts, pick, points, rng, seeded, vary
 from ganlab.lab.checks.words import Slips, close, equal, need, of_batches, refuse, when
 from ganlab.metrics import mode_coverage
 from ganlab.models.mlp import Discriminator, Generator
@@ -28,7 +28,7 @@ GRID_MODES, GRID_GOOD, GRID_BUDGET = 20, 0.05, 256_000
 def _pair() -> tuple[nn.Module, nn.Module]:
     """Small networks for points, apart from the global random state."""
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
+        torch.manual_seed(seeded(0))
         return Generator(2, 2, width=16, depth=2), Discriminator(2, width=16, depth=2)
 
 
@@ -60,7 +60,7 @@ def _moved(
 @check("3.1", "right: G moves, and D gets neither change nor gradient")
 def g_step(answer: Answer) -> None:
     """`answer(G, D, opt_g, z)`: one non-saturating step that leaves nothing new in D."""
-    z = torch.randn(32, 2, generator=torch.Generator().manual_seed(5))
+    z = draw(5, 32, 2, dtype=torch.float32)
     start, judge = _pair()
     G, D = copy.deepcopy(start), copy.deepcopy(judge)
     for p in D.parameters():
@@ -125,9 +125,9 @@ def _after(play: Callable[..., Any], rounds: int = 3) -> tuple[Tensor, Tensor, b
         return step(*args, **kwargs)
 
     opt_d.step = watched  # type: ignore[method-assign]
-    rng = torch.Generator().manual_seed(3)
+    source = rng(3)
     for _ in range(rounds):
-        x, z = torch.randn(2, 32, 2, generator=rng)
+        x, z = draw(source, 2, 32, 2, dtype=torch.float32)
         play(G, D, opt_g, opt_d, x + 1, z)
     return _weights(G), _weights(D), bool(reached) and reached[0]
 
@@ -167,14 +167,15 @@ def mended_round(answer: Answer) -> str:
                " one in G, and G's loss one in D; see Hint 1")  # fmt: skip
 
 
-@check("3.3", "right: 3 of 4 modes found and 6 of 11 samples good on the test points")
-def count_modes(answer: Answer) -> None:
+@check("3.3")
+def count_modes(answer: Answer) -> str:
     """`answer(samples, centers, std)` is (found, good), where every slip counts differently."""
     centers, std = torch.tensor([[0.0, 0.0], [4.0, 0.0], [0.0, 4.0], [4.0, 4.0]]), 0.5
     offsets = [(0, 0.1), (0, 0.2), (0, 0.4), (0, 0.9), (0, 1.3), (1, 1.2), (1, 1.9), (2, 1.8),
                (3, 1.35), (1, 2.6), (3, 3.5)]  # fmt: skip
     samples = torch.stack([centers[k] + torch.tensor([r, 0.0]) for k, r in offsets])
     samples[4] = torch.tensor([1.1, 1.1])  # distance 1.56 although each coordinate is within 1.5
+    samples = torch.cat([samples, samples[: pick(34, 0, 7)]])  # some twice, or none
     names = "the number of modes found", "the share of good samples"
 
     def at(radius: float) -> tuple[float, float]:
@@ -188,7 +189,9 @@ def count_modes(answer: Answer) -> None:
     slips = {
         right[::-1]: "the two numbers are in the wrong order: modes found first",
         when(close(good, 100 * right[1])): "good is a share in [0, 1], not in percent",
-        when(close(good, 6)): "6 is the number of good ones: divide by the number of samples",
+        when(
+            close(good, right[1] * len(samples))
+        ): f"{good:g} is the number of good ones: divide by the number of samples",
         when(close(good, 1)): "you call every sample good; it must lie within 3·std of a centre",
         at(1): "the protocol says three standard deviations; yours is 1",
         at(2): "the protocol says three standard deviations; yours is 2",
@@ -197,18 +200,22 @@ def count_modes(answer: Answer) -> None:
         at(9 * std): mixed,
         (4, right[1]): "bad samples find modes too in your count: a mode needs a *good* sample",
         when(close(good, box)): "you test each coordinate by itself: that is a square, not a disc",
-        ...: f"of 11 samples around 4 modes you find {found:g} modes and {good:.3f} good; right are"
-        f" {right[0]} and {right[1]:.3f} (Hint 1)",
+        ...: f"of {len(samples)} samples around 4 modes you find {found:g} modes and {good:.3f}"
+        f" good; right are {right[0]} and {right[1]:.3f} (Hint 1)",
     }
     equal(pair, right, "the pair", slips)
     nothing = numbers(answer(centers + 1.95, centers, 0.01), *names)
     need(nothing == [0, 0], "where no sample is good the answer is (0, 0)")
+    count, n = right[1] * len(samples), len(samples)
+    many = f"{count:.0f} of {n} samples good on the test points"
+    return f"right: {right[0]:g} of 4 modes found and {many}"
 
 
 @check("3.4", "right, and finite at large logits")
 def smooth_d_loss(answer: Answer) -> None:
     """`answer(a_real, a_fake, target)`: BCE with soft labels on real samples only."""
-    (real, fake), t = points([0.5, -1.0, 2.0], [-0.3, 1.2, 0.4, -2.0, 0.9]), 0.8
+    real, fake = points(*vary([0.5, -1.0, 2.0], [-0.3, 1.2, 0.4, -2.0, 0.9]))
+    t = vary(0.8)
 
     def on(a: Tensor, target: float) -> Tensor:
         return target * softplus(-a) + (1 - target) * softplus(a)

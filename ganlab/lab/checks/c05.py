@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from ganlab.lab.checks import Answer, check
-from ganlab.lab.checks.read import F64, number, points, tensor
+from ganlab.lab.checks.read import F64, number, points, rng, tensor, vary
 from ganlab.lab.checks.words import Slips, close, equal, need, refuse, when
 
 
@@ -24,7 +24,7 @@ def _formula(answer: Answer, cases: tuple[tuple[float, ...], ...], right: Tensor
 @check("5.1", "right: above 1 for every step size")
 def growth(answer: Answer) -> None:
     """`answer(eta, f, rounds)` is (1 + eta² f²)^(rounds/2)."""
-    cases = (0.5, 0.7, 10), (0.9, 0.25, 3), (0.2, 2.0, 25)
+    cases = vary((0.5, 0.7, 10), (0.9, 0.25, 3), (0.2, 2.0, 25))
     e, f, n = points(*zip(*cases, strict=True))
     one = (1 + (e * f) ** 2).sqrt()
     slips = {
@@ -45,7 +45,7 @@ def growth(answer: Answer) -> None:
 @check("5.2", "right: determinant 1, and eigenvalues on the unit circle up to eta = 2")
 def round_matrix(answer: Answer) -> None:
     """`answer(eta)` is [[1 - eta², eta], [-eta, 1]]."""
-    for e in (0.3, 1.2):
+    for e in vary(0.3, 1.2):
         m, less = tensor(answer(e), (2, 2), "the 2x2 matrix"), 1 - e**2
         det, turned = torch.linalg.det(m).item(), [round(v, 3) for v in m[:, 0].tolist()]
         slips = {
@@ -67,7 +67,8 @@ def round_matrix(answer: Answer) -> None:
 @check("5.3", "right on both sides, and largest where they meet, at gamma = 2f")
 def largest_step(answer: Answer) -> None:
     """`answer(gamma, f)` is the step limit on both sides of gamma = 2f."""
-    below, above = ((0.4, 0.5), (1.1, 0.9), (0.2, 1.3)), ((3.0, 0.5), (5.0, 1.5), (8.0, 1.0))
+    below = vary((0.4, 0.5), (1.1, 0.9), (0.2, 1.3))
+    above = vary((3.0, 0.5), (5.0, 1.5), (8.0, 1.0))
     g, f = points(*zip(*below, strict=True))
     slips = {
         4 / g: "this is |Re| = gamma/2 alone: rotation limits the step too, eta < 2|Re|/|lambda|²",
@@ -102,7 +103,7 @@ def extra_round(answer: Answer) -> None:
         calls.append(w.detach().clone())
         return torch.stack([w[1] - 0.3 * w[0] ** 2, -w[0] + 0.2 * w[1] ** 3])
 
-    (w, before), eta = points([0.8, -0.5], [0.8, -0.5]), 0.4
+    (w, before), eta = points(*vary([0.8, -0.5], [0.8, -0.5])), vary(0.4)
     found = tensor(answer(field, w, eta), (2,), "the next w")
     seen, kept = len(calls), torch.equal(w, before)
     need(kept, "w itself was changed in place: the caller still needs the old one")
@@ -133,7 +134,7 @@ def extra_round(answer: Answer) -> None:
 @check("5.5", "right: constant on each orbit, different between orbits")
 def kept(answer: Answer) -> None:
     """`answer(theta, psi, eta)` is constant on each path and differs between paths."""
-    for eta in (0.6, 1.1):
+    for eta in vary(0.6, 1.1):
         _kept_at(answer, eta)
 
 
@@ -141,13 +142,15 @@ def _kept_at(answer: Answer, eta: float) -> None:
     def value(*state: float) -> float:
         return number(answer(*(torch.tensor(v, dtype=F64) for v in state), eta), "E")
 
-    paths = []
-    for theta, psi in ((1.0, 0.0), (0.3, -1.2), (2.0, 1.0)):
-        paths.append([value(theta, psi)])
-        for _ in range(39):
+    states, steps = [], 40
+    for theta, psi in vary((1.0, 0.0), (0.3, -1.2), (2.0, 1.0)):
+        for _ in range(steps):
+            states.append((theta, psi))
             psi = psi - eta * theta
             theta = theta + eta * psi
-            paths[-1].append(value(theta, psi))
+    # In any order: or values that were kept from another time would be constant, too.
+    found = {i: value(*states[i]) for i in torch.randperm(len(states), generator=rng(55)).tolist()}
+    paths = [[found[i] for i in range(k, k + steps)] for k in range(0, len(states), steps)]
     # What counts is not how large E is, but how far it is from one path to another.
     levels, size = [path[0] for path in paths], max(abs(v) for path in paths for v in path)
     apart, moves = max(levels) - min(levels), max(max(path) - min(path) for path in paths)
@@ -167,8 +170,8 @@ def _kept_at(answer: Answer, eta: float) -> None:
     t, p = points([1.0, 0.0, 1.0, 1.0], [0.0, 1.0, 1.0, -1.0])
     theta, psi = 1 - eta**2, -eta
     slips = {t**2 + p**2 + m * t * p: diagnosis for m, diagnosis in mixed.items()} | {
-        ...: f"at eta = {eta} one round leads from (1, 0) to ({theta:.2f}, {psi:.2f}); there yours"
-        f" goes from {value(1.0, 0.0):.4f} to {value(theta, psi):.4f}: see Hint 2"
+        ...: f"at eta = {eta:.3g} one round leads from (1, 0) to ({theta:.2f}, {psi:.2f}); there"
+        f" yours goes from {value(1.0, 0.0):.4f} to {value(theta, psi):.4f}: see Hint 2"
     }
     refuse(slips, [value(*at) - value(0.0, 0.0) for at in zip(t.tolist(), p.tolist())])
 
@@ -176,7 +179,7 @@ def _kept_at(answer: Answer, eta: float) -> None:
 @check("5.6", "right: the critic's penalty and its loss pull equally there")
 def resting_place(answer: Answer) -> None:
     """`answer(beta, f)` is 2·beta/f."""
-    cases = (2.0, 1.0), (3.0, 0.5), (0.7, 2.0)
+    cases = vary((2.0, 1.0), (3.0, 0.5), (0.7, 2.0))
     b, f = points(*zip(*cases, strict=True))
     slips = {
         b / f: "half of it: the derivative of beta·(psi - 1)² at 0 is -2·beta, not -beta",

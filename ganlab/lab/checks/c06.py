@@ -10,14 +10,25 @@ from torch import Tensor, nn
 from torch.nn.functional import softplus
 
 from ganlab.lab.checks import Answer, check
-from ganlab.lab.checks.read import F64, draw, either, number, numbers, parts, points, tensor
+from ganlab.lab.checks.read import (
+    F64,
+    draw,
+    either,
+    number,
+    numbers,
+    parts,
+    pick,
+    points,
+    tensor,
+    vary,
+)
 from ganlab.lab.checks.words import Slips, close, equal, need, of_batches, refuse, when
 
 
 @check("6.1", "right: on a line the best plan pairs by rank")
 def w1_sorted(answer: Answer) -> None:
     """`answer(a, b)` is the mean distance between sorted samples."""
-    a, b = points([0.3, -3.2, 2.5, 0.9, -0.4], [1.1, 4.0, -0.7, 0.2, -1.9])
+    a, b = points(*vary([0.3, -3.2, 2.5, 0.9, -0.4], [1.1, 4.0, -0.7, 0.2, -1.9]))
     kept = a.clone(), b.clone()
     found = number(answer(a, b), "the distance")
     unchanged = torch.equal(a, kept[0]) and torch.equal(b, kept[1])
@@ -43,7 +54,7 @@ def w1_sorted(answer: Answer) -> None:
 @check("6.2", "right: linear in every output")
 def wgan_losses(answer: Answer) -> None:
     """`answer(a_real, a_fake)` is (critic's loss, generator's loss)."""
-    real, fake = points([1.5, -0.5, 2.0], [0.4, -1.3, 0.9, 3.0, -0.2])
+    real, fake = points(*vary([1.5, -0.5, 2.0], [0.4, -1.3, 0.9, 3.0, -0.2]))
     pair = numbers(answer(real, fake), "the critic's loss, L_D", "the generator's loss, L_G")
     up, down = real.mean(), fake.mean()
     right = down - up
@@ -154,8 +165,11 @@ def gradient_penalty(answer: Answer, dtype: torch.dtype) -> None:
 @check("6.4", "right: mass times width, gap by gap")
 def w1_histogram(answer: Answer) -> None:
     """`answer(x, p, q)` is the integral of |F_p - F_q| over uneven gaps."""
-    x, p = points([-1.0, 0.0, 0.5, 3.0, 4.0], [0.3, 0.0, 0.1, 0.1, 0.5])
-    q = torch.tensor([0.1, 0.4, 0.2, 0.2, 0.1], dtype=F64)
+    x, p, q = points(
+        vary([-1.0, 0.0, 0.5, 3.0, 4.0], by=0.1),
+        *vary([0.3, 0.0, 0.1, 0.1, 0.5], [0.1, 0.4, 0.2, 0.2, 0.1]),
+    )
+    p, q = p / p.sum(), q / q.sum()
     gap, mass, width = (p - q).cumsum(0), (p - q).abs(), x.diff()
     inner, blind = gap[:-1], "it does not look at places; compare the *cumulative* sums"
     slips: Slips = {
@@ -180,7 +194,7 @@ def w1_histogram(answer: Answer) -> None:
 @check("6.5", "right: and it shrinks with the width of every layer")
 def clip_for(answer: Answer) -> None:
     """`answer(K, widths)` solves c^L prod sqrt(m n) = K."""
-    bound, widths = 3.0, [2, 16, 9, 1]
+    bound, widths = vary(3.0), [2, pick(65, 16, 40), 9, 1]
     entries = [m * n for m, n in itertools.pairwise(widths)]
     n, units = len(entries), math.prod(widths)
     sizes = math.prod(math.sqrt(e) for e in entries)
@@ -198,7 +212,7 @@ def clip_for(answer: Answer) -> None:
         (1 / sizes) ** (1 / n): "K does not enter",
         (sizes / bound) ** (1 / n): "upside down: a larger network needs a smaller c",
     }
-    what = f"c for K = 3, widths {widths}"
+    what = f"c for K = {bound:.3g}, widths {widths}"
     equal(answer(bound, list(widths)), (bound / sizes) ** (1 / n), what, slips, "Hint 2")
     equal(answer(0.5, [1, 1]), 0.5, "a weight w has slope |w|: c for K = 0.5, widths [1, 1]")
 
@@ -207,8 +221,8 @@ def clip_for(answer: Answer) -> None:
 def extremes(answer: Answer) -> None:
     """`answer(points, values, x)` is (max f_i - d_i, min f_i + d_i)."""
     places = torch.tensor([[0.0, 0.0], [2.0, 0.0], [0.0, 1.0]], dtype=F64)
-    values = torch.tensor([1.5, 0.0, 1.0], dtype=F64)
-    x = torch.tensor([[1.0, 0.5], [3.0, 3.0], [-1.0, 0.2], [0.2, 0.1]], dtype=F64)
+    values = torch.tensor(vary([1.5, 0.0, 1.0], by=0.05), dtype=F64)
+    x = torch.tensor(vary([[1.0, 0.5], [3.0, 3.0], [-1.0, 0.2], [0.2, 0.1]]), dtype=F64)
     pair = parts(answer(places, values, x), "the smallest values", "the largest values")
     low, high = tensor(pair[0], (4,), "the smallest"), tensor(pair[1], (4,), "the largest")
     apart = x[:, None] - places

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn.functional import softplus
 
 from ganlab.lab.checks import Answer, check
-from ganlab.lab.checks.read import draw, either, number, numbers, parts, points
+from ganlab.lab.checks.read import draw, either, number, numbers, parts, points, seeded, vary
 from ganlab.lab.checks.words import Slips, close, equal, need, of_batches, refuse, when
 
 LOSSES = "D's loss", "G's loss"
@@ -19,7 +19,7 @@ LOSSES = "D's loss", "G's loss"
 @check("7.1", "right: D stops at the margin, G does not")
 def hinge(answer: Answer) -> None:
     """`answer(real_logits, fake_logits)` is (D's hinge loss, G's)."""
-    real, fake = points([0.4, 2.9, -0.6, 3.5], [-1.8, 0.3, -0.2, 2.1, -0.9])
+    real, fake = points(*vary([0.4, 2.9, -0.6, 3.5], [-1.8, 0.3, -0.2, 2.1, -0.9]))
     d, g = numbers(answer(real.clone(), fake.clone()), *LOSSES)
     on_real, on_fake, relu = torch.relu(1 - real), torch.relu(1 + fake), torch.relu
     right, right_g = on_real.mean() + on_fake.mean(), -fake.mean()
@@ -49,7 +49,7 @@ def hinge(answer: Answer) -> None:
 @check("7.2", "right, and finite at ±10⁴")
 def pairs(answer: Answer) -> None:
     """`answer(real_logits, fake_logits)` is the relativistic paired (D's loss, G's)."""
-    real, fake = points([0.4, 1.7, -0.6, 0.9], [-1.8, 0.3, -0.2, 2.1])
+    real, fake = points(*vary([0.4, 1.7, -0.6, 0.9], [-1.8, 0.3, -0.2, 2.1]))
     found = numbers(answer(real.clone(), fake.clone()), *LOSSES)
     ahead, every = real - fake, real[:, None] - fake[None]
     right = softplus(-ahead).mean(), softplus(ahead).mean()
@@ -91,7 +91,7 @@ class _Probe(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(73)
+            torch.manual_seed(seeded(73))
             self.layers = nn.Sequential(
                 nn.Conv2d(2, 4, 3), nn.Tanh(), nn.Flatten(), nn.Linear(4 * 3 * 2, 1)
             )
@@ -104,7 +104,7 @@ class _Probe(nn.Module):
 @either
 def r1(answer: Answer, dtype: torch.dtype) -> None:
     """`answer(network, real, gamma)` is gamma/2 E|grad|², per sample, differentiable."""
-    network, gamma, real = _Probe().to(dtype), 3.0, draw(7, 3, 2, 5, 4, dtype=dtype)
+    network, gamma, real = _Probe().to(dtype), vary(3.0), draw(7, 3, 2, 5, 4, dtype=dtype)
     x, given, n = real.clone().requires_grad_(), real.clone(), len(real)
     g = torch.autograd.grad(network(x).sum(), x, create_graph=True)[0]
     norm, per_pixel = g.flatten(1).norm(dim=1), g.norm(dim=1)
@@ -183,7 +183,7 @@ def largest(answer: Answer, dtype: torch.dtype) -> None:
 def gammas(answer: Answer) -> None:
     """`answer(gamma)` are the weights in [0, 1], in [0, 255], lazily, and as lambda."""
     names = ("γ in [0, 1]", "γ in [0, 255]", "γ every 16th step", "λ in [0, 1]")
-    gamma = 3.0
+    gamma = vary(3.0)
     found = numbers(answer(gamma), *names)
     bytes_alone: Slips = {
         gamma * 255**2: "the old range has length 2, not 1: c = 255/2",
@@ -213,8 +213,8 @@ def gammas(answer: Answer) -> None:
         gamma * 4: "the wrong way: see the first answer",
     }
     equal(found[3], gamma / 8, names[3], slips, "the table of section 5", named=True)
-    slips = {...: "right for γ = 3 only: the answers must be proportional to γ"}
-    equal(numbers(answer(6.0), *names), [2 * v for v in found], "the answer", slips)
+    slips = {...: f"right for γ = {gamma:.3g} only: the answers must be proportional to γ"}
+    equal(numbers(answer(2 * gamma), *names), [2 * v for v in found], "the answer", slips)
 
 
 def _pull(s: float, z: Tensor, labels: tuple[float, float, float], frozen: bool = True) -> Tensor:
@@ -230,7 +230,7 @@ def _pull(s: float, z: Tensor, labels: tuple[float, float, float], frozen: bool 
 def pull(answer: Answer) -> None:
     """`answer(s, z, alpha, b, c)` is d/ds of G's least-squares loss with D* frozen."""
     z = draw(76, 500)
-    for s, labels in ((0.7, (-1.0, 1.0, 0.0)), (1.3, (0.0, 1.0, 1.0)), (0.6, (-0.5, 2.0, 0.3))):
+    for s, labels in vary((0.7, (-1.0, 1.0, 0.0)), (1.3, (0.0, 1.0, 1.0)), (0.6, (-0.5, 2.0, 0.3))):
         (alpha, b, c), right = labels, _pull(s, z, labels)
         slips: Slips = {
             0.0: "zero: the samples must be scale·z with a scale that requires grad",
@@ -243,5 +243,5 @@ def pull(answer: Answer) -> None:
             _pull(s, z, (alpha, b, b)): "the goal is the label of real samples: c is an argument",
             _pull(s, z, (alpha, b, 0.0)): "the goal c does not enter",
         }
-        what = f"the gradient at s = {s}, labels {alpha:g}, {b:g}, {c:g}"
+        what = f"the gradient at s = {s:.3g}, labels {alpha:.3g}, {b:.3g}, {c:.3g}"
         equal(answer(s, z.clone(), *labels), right, what, slips, "Hint 3", named=True)

@@ -14,7 +14,7 @@ from torch.nn.functional import softplus
 
 from ganlab import lab
 from ganlab.lab.checks import Answer, Fail, check
-from ganlab.lab.checks.read import F64, draw, number, numbers, parts, points, tensor
+from ganlab.lab.checks.read import F64, draw, number, numbers, parts, points, rng, tensor, vary
 from ganlab.lab.checks.words import Slips, close, equal, need, of_batches, refuse, when
 from ganlab.models.layers import MinibatchStd
 
@@ -33,7 +33,7 @@ LOSSES = "the loss of D", "the loss of G"
 @check("8.1", "right, early and late")
 def average_decay(answer: Answer) -> None:
     """`answer(batch, half_life, seen, ramp)` is the weight that the old average keeps."""
-    batch, half_life, ramp, early, late = 64.0, 5000.0, 0.1, 3200.0, 1e5
+    batch, half_life, ramp, early, late = vary(64.0, 5000.0, 0.1, 3200.0, 1e5)
     at_early, at_late = (0.5 ** (batch / min(half_life, ramp * seen)) for seen in (early, late))
     found = number(answer(batch, half_life, late, ramp), "the decay")
 
@@ -113,8 +113,8 @@ def augmented_losses(answer: Answer) -> None:
     with torch.no_grad():
         painter.weight.copy_(torch.linspace(-0.2, 0.3, 24).view(12, 2))
         painter.bias.fill_(0.1)
-    rng, calls = torch.Generator().manual_seed(7), []
-    x, z = draw(rng, 5, 1, 3, 4), draw(rng, 5, 2)
+    source, calls = rng(7), []
+    x, z = draw(source, 5, 1, 3, 4), draw(source, 5, 2)
 
     def paint(latent: Tensor) -> Tensor:
         return painter(latent.to(F64)).view(-1, 1, 3, 4)
@@ -231,7 +231,7 @@ def unrolled_gradient(answer: Answer) -> None:
         return -(psi * theta).sum() + 0.05 * theta.square().sum()
 
     def players() -> list[Tensor]:
-        return [player.requires_grad_() for player in points([0.7, -0.4], [-0.3, 0.5])]
+        return [player.requires_grad_() for player in points(*vary([0.7, -0.4], [-0.3, 0.5]))]
 
     def gradient(k: int = 3, lr: float = 0.2, through: bool = True) -> Tensor:
         theta, psi = players()

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from ganlab.lab.checks import Answer, check
-from ganlab.lab.checks.read import F64, draw, number, tensor
+from ganlab.lab.checks.read import F64, draw, number, tensor, vary
 from ganlab.lab.checks.words import Slips, close, equal, need, refuse, when
 
 
@@ -135,7 +135,7 @@ def path_lengths(answer: Answer) -> None:
 @check("10.4", "right: up when D is too sure, down when it is not, by pictures shown")
 def adapt(answer: Answer) -> None:
     """`answer(p, logits, target, length)`: the next p of ADA."""
-    length, target, p = 400.0, 0.6, 0.3
+    length, target, p = vary(400.0, 0.6, 0.3)
     timid = torch.tensor([0.1] * 7 + [-5.0])  # r = 0.75, mean logit below 0
     loud = torch.tensor([6.0] * 6 + [-0.1] * 2)  # r = 0.5, mean logit above 0
     plain = torch.full((8,), 2.0)
@@ -173,7 +173,8 @@ def adapt(answer: Answer) -> None:
 def undo(answer: Answer) -> None:
     """`answer(seen, turns)`: the distribution before random turns, or None."""
     n = 5
-    before, turns = draw(11, n).softmax(0), torch.tensor([0.5, 0.25, 0.05, 0.15, 0.05], dtype=F64)
+    before, turns = draw(11, n).softmax(0), vary([0.5, 0.25, 0.05, 0.15, 0.05], by=0.1)
+    turns = torch.tensor(turns, dtype=F64) / sum(turns)
     seen = before[(torch.arange(n)[:, None] - torch.arange(n)) % n] @ turns
     hat, factors = torch.fft.fft(seen), torch.fft.fft(turns)
     reply = answer(seen.clone(), turns.clone())

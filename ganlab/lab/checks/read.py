@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import functools
+import os
+import zlib
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -10,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ganlab.errors import GanlabError
 from ganlab.lab.checks import Answer, Fail
 
 F64 = torch.float64
@@ -20,10 +23,56 @@ def points(*rows: Sequence[Any]) -> list[Tensor]:
     return [torch.tensor(row, dtype=F64) for row in rows]
 
 
+def cases() -> int:
+    """Which cases the checks try, as `GANLAB_CHECK_SEED` says: 0 are those that everybody sees.
+
+    Raises:
+        GanlabError: it is no whole number from 0 to 2**31 - 1.
+    """
+    given = os.environ.get("GANLAB_CHECK_SEED") or "0"
+    if given.isascii() and given.isdigit() and len(given) < 11 and int(given) < 2**31:
+        return int(given)
+    least = "GANLAB_CHECK_SEED must be a whole number from 0 to 2,147,483,647"
+    raise GanlabError(f"{least}, not {given[:40]!r}")
+
+
+def seeded(seed: int) -> int:
+    """The seed of a case, another one for other cases."""
+    return seed + 1_000_003 * cases()
+
+
+def rng(seed: int) -> torch.Generator:
+    """Random numbers apart from the global random state, others for other cases."""
+    return torch.Generator().manual_seed(seeded(seed))
+
+
 def draw(seed: int | torch.Generator, *shape: int, dtype: torch.dtype = F64) -> Tensor:
-    """Normal numbers, apart from the global random state."""
-    rng = torch.Generator().manual_seed(seed) if isinstance(seed, int) else seed
-    return torch.randn(*shape, generator=rng, dtype=F64).to(dtype)
+    """Normal numbers, apart from the global random state; from a seed, others for other cases."""
+    source = rng(seed) if isinstance(seed, int) else seed
+    return torch.randn(*shape, generator=source, dtype=F64).to(dtype)
+
+
+def vary(*values: Any, by: float = 0.15) -> Any:
+    """Numbers as they stand, or for other cases each float moved by up to `by` of itself.
+
+    Whole numbers and zeros stay, and the same numbers are always moved alike. One value comes
+    back as it is, several as a tuple; rows may be lists or tuples.
+    """
+
+    def move(value: Any, source: torch.Generator) -> Any:
+        if isinstance(value, list | tuple):
+            return type(value)(move(v, source) for v in value)
+        factor = 1 + by * (2 * torch.rand((), generator=source, dtype=F64).item() - 1)
+        return value * factor if isinstance(value, float) else value
+
+    if cases():
+        values = tuple(move(v, rng(zlib.crc32(repr(v).encode()))) for v in values)
+    return values[0] if len(values) == 1 else values
+
+
+def pick(seed: int, low: int, high: int) -> int:
+    """`low`, or for other cases than those that everybody sees a number above it, up to `high`."""
+    return int(torch.randint(low + 1, high + 1, (), generator=rng(seed))) if cases() else low
 
 
 def either(play: Callable[[Answer, torch.dtype], Any]) -> Callable[[Answer], Any]:
