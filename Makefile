@@ -146,6 +146,7 @@ address: $(READY)
 results: $(READY)
 	"$(PY)" book/tools/results_page.py
 	"$(PY)" book/tools/reliability_page.py
+	"$(PY)" book/tools/instructor_page.py
 
 release: $(READY)
 	"$(PY)" book/tools/release.py dist

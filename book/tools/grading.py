@@ -28,6 +28,7 @@ import lab_plan
 import nbformat
 import variants
 from nbformat import NotebookNode
+from references import References
 
 from ganlab.lab.checks import plan
 
@@ -177,9 +178,11 @@ def answered(notebook: NotebookNode, source: NotebookNode) -> NotebookNode:
     return fresh
 
 
-def write(chapter: int, path: Path, folder: Path) -> list[Path]:
+def write(chapter: int, path: Path, folder: Path, refs: References | None = None) -> list[Path]:
     """Write both graders' folders of the chapter whose source is at `path`."""
-    notebook = graded(sheet(variants.student(nbformat.read(path, as_version=4))))
+    source = nbformat.read(path, as_version=4)
+    made = variants.translated(source, "student", path.stem, refs or References())
+    notebook = graded(sheet(made))
     nbgrader = folder / "nbgrader" / "source" / f"chapter-{chapter:02d}"
     otter = folder / "otter" / f"chapter-{chapter:02d}"
     (otter / "tests").mkdir(parents=True, exist_ok=True)
@@ -195,9 +198,9 @@ def write(chapter: int, path: Path, folder: Path) -> list[Path]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("folder", type=Path, help="where nbgrader/ and otter/ are written")
-    folder = parser.parse_args().folder
+    folder, refs = parser.parse_args().folder, References()
     for chapter, (path, _) in lab_plan.chapters().items():
-        for made in write(chapter, path, folder):
+        for made in write(chapter, path, folder, refs):
             print(made)
     config = folder / "nbgrader" / "nbgrader_config.py"
     config.write_text(CONFIG, encoding="utf-8")

@@ -3,7 +3,8 @@
 ``python book/tools/variants.py FOLDER`` writes, for every notebook of ``_toc.yml``,
 
 * ``FOLDER/read/NAME.ipynb``: the chapter with its outputs; hints, solutions and answers closed;
-* ``FOLDER/student/NAME.ipynb``: without outputs and without solutions;
+* ``FOLDER/student/NAME.ipynb``: without outputs and without solutions, with a cell to hand in
+  and what nbgrader and otter want to know;
 * ``FOLDER/solution/NAME.ipynb``: each starter replaced by the answer, with its outputs.
 
 The sources are written for the site. In these, directives and roles have become what Colab and
@@ -123,19 +124,6 @@ SETS: dict[str, Callable[[NotebookNode], NotebookNode]] = {
 }  # fmt: skip
 
 
-def _hand_in(chapter: int) -> list[NotebookNode]:
-    """The last section of a student's notebook."""
-    words = (
-        "## Hand in\n\nPut your name between the quotes and run the cell. It shows your verdicts and"
-        " writes a file, which is what you send."
-    )
-    code = f'lab.hand_in("", chapter={chapter})'
-    return [
-        nbformat.v4.new_markdown_cell(words, id="hand-in-words"),
-        nbformat.v4.new_code_cell(code, id="hand-in", metadata={"tags": ["hand-in"]}),
-    ]
-
-
 def _about(kind: str, page: str, site: str) -> str:
     return (
         f"> A notebook of the course [GANs that run]({site}). The same chapter"
@@ -157,8 +145,6 @@ def _fold(cell: NotebookNode) -> None:
 def translated(notebook: NotebookNode, kind: str, stem: str, refs: References) -> NotebookNode:
     """Return one of the three notebooks, as people open it."""
     made, translate = SETS[kind](notebook), Translator(refs, stem)
-    if kind == "student":
-        made.cells += _hand_in(int(stem.split("_")[0]))
     for cell in made.cells:
         if cell.cell_type == "markdown":
             cell.source = translate(cell.source)
@@ -173,12 +159,15 @@ def translated(notebook: NotebookNode, kind: str, stem: str, refs: References) -
 
 def write(path: Path, folder: Path, refs: References | None = None) -> list[Path]:
     """Write the three notebooks of the source at `path`; return their paths."""
+    from grading import graded  # which makes sheets of the student's notebook of this module
+
     notebook, refs = nbformat.read(path, as_version=4), refs or References()
     written = []
     for kind in SETS:
+        made = translated(notebook, kind, path.stem, refs)
         written.append(folder / kind / path.name)
         written[-1].parent.mkdir(parents=True, exist_ok=True)
-        nbformat.write(translated(notebook, kind, path.stem, refs), written[-1])
+        nbformat.write(graded(made) if kind == "student" else made, written[-1])
     return written
 
 
