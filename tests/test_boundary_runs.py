@@ -119,7 +119,9 @@ def test_a_start_that_fails_leaves_no_folder(tmp_path, monkeypatch, capsys):
 def test_a_name_that_is_no_folder_is_one_line(tmp_path, monkeypatch, capsys, what):
     """A link into a Drive that is no longer mounted made the start look for a number for ever."""
     monkeypatch.chdir(tmp_path)
-    Path("runs").write_text("x") if what == "a file" else Path("runs").symlink_to("gone")
+    Path("runs").write_text("x", encoding="utf-8") if what == "a file" else Path("runs").symlink_to(
+        "gone"
+    )
     assert "runs" in line(capsys, [*START[:2], "--steps", "2", "--no-score"])
 
 

@@ -282,7 +282,9 @@ def test_a_notebook_that_is_no_lab_is_one_line(session, capsys, cells, words):
 
 def test_the_command_runs_and_counts_its_files(session, capsys):
     command = [sys.executable, "-m", "ganlab.lab.handin"]
-    done = subprocess.run([*command, "a", "b", "--rerun", "c"], capture_output=True, text=True)
+    done = subprocess.run(
+        [*command, "a", "b", "--rerun", "c"], capture_output=True, encoding="utf-8"
+    )
     assert done.returncode == 2
     assert "2 files, 1 notebooks: name one for each" in done.stderr
     assert "Traceback" not in done.stderr
