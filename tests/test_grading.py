@@ -8,6 +8,7 @@ import ast
 import doctest
 import json
 
+import graders
 import grading
 import hygiene
 import lab_plan
@@ -88,7 +89,7 @@ def test_a_seed_that_is_none_is_named(monkeypatch, given):
 
 def sheet(chapter):
     """The graded sheet of a chapter."""
-    return grading.graded(grading.sheet(variants.student(CHAPTERS[chapter][1])))
+    return graders.graded(grading.sheet(variants.student(CHAPTERS[chapter][1])))
 
 
 def with_tag(notebook, tag):
@@ -155,7 +156,7 @@ def test_otter_finds_one_test_for_each_exercise(chapter):
     notebook = sheet(chapter)
     about = notebook.metadata.otter
     assert about["OK_FORMAT"] is True
-    numbers = {grading._name(n): task.points for n, task in plan.of_chapter(chapter).items()}
+    numbers = {graders._name(n): task.points for n, task in plan.of_chapter(chapter).items()}
     assert {name: test["points"] for name, test in about["tests"].items()} == numbers
     for name, test in about["tests"].items():
         (suite,) = test["suites"]
@@ -167,7 +168,7 @@ def test_otter_finds_one_test_for_each_exercise(chapter):
         ast.parse("".join(example.source for example in examples))
     asked = [t for cell in with_tag(notebook, "exercise") for t in cell.metadata.otter["tests"]]
     assert asked == list(numbers)
-    assert all(grading.IGNORED in hygiene.tags(cell) for cell in with_tag(notebook, "check"))
+    assert all(graders.IGNORED in hygiene.tags(cell) for cell in with_tag(notebook, "check"))
 
 
 def play(notebook):
@@ -217,7 +218,7 @@ def test_a_notebook_whose_cells_do_not_fit_is_refused():
         ([exercise, code("x = 1\n" + check.source, "check")], "no single call"),
     ):
         with pytest.raises(ValueError, match=words):
-            grading.graded(nbformat.v4.new_notebook(cells=cells))
+            graders.graded(nbformat.v4.new_notebook(cells=cells))
 
 
 def test_the_folders_of_both_graders(tmp_path):

@@ -215,7 +215,7 @@ def test_all_code_is_there(chapter: tuple, kind: str) -> None:
 def test_the_site_s_folds_and_alt_texts_are_kept(chapter: tuple) -> None:
     source, made = chapter
     folded = {c.source for _, c in hygiene.code_cells(source)
-              if variants.FOLDED & set(hygiene.tags(c))}  # fmt: skip
+              if hygiene.FOLDED & set(hygiene.tags(c))}  # fmt: skip
     for _, cell in hygiene.code_cells(made["read"]):
         hidden = cell.source in folded
         assert cell.metadata.get("jupyter", {}).get("source_hidden", False) == hidden

@@ -40,6 +40,7 @@ NBVAL = {"nbval-check-output", "nbval-ignore-output", "nbval-skip", "nbval-raise
 MIMETYPES = {"text/plain", "text/html", "text/markdown", "text/latex", "image/png"}
 HEAVY_HTML = re.compile(r"<(video|audio|script|iframe|img|svg|object|embed)\b", re.IGNORECASE)
 PROGRESS = re.compile(r"\d+%\|.*\||\d(it/s|s/it)\]")
+FOLDED = {"hide-input", "hide-cell", "remove-input", "remove-cell"}  # code that the site hides
 CELL_METADATA = {"tags", "mystnb"}
 
 Rule = Callable[[NotebookNode], Iterator[str]]

@@ -21,7 +21,6 @@ from nbformat import NotebookNode
 from ganlab.lab.checks import plan
 
 WORDS, LINES, FIGURES, FORMULAS = 120, 10, 1, 2  # a minute
-FOLDED = {"hide-cell", "hide-input", "remove-cell", "remove-input"}
 OPENING, EXERCISES = "Opening", "Exercises"
 LESSON = 60  # minutes of exercises in a lab of ninety
 
@@ -78,7 +77,7 @@ def _prose(text: str) -> float:
 
 def _code(cell: NotebookNode) -> float:
     """Minutes for a cell of code and the picture that it drew."""
-    shown = "" if FOLDED & set(hygiene.tags(cell)) else cell.source
+    shown = "" if hygiene.FOLDED & set(hygiene.tags(cell)) else cell.source
     lines = sum(bool(line.strip()) for line in shown.splitlines())
     picture = any("image/png" in o.get("data", {}) for o in cell.get("outputs", []))
     return lines / LINES + picture / FIGURES

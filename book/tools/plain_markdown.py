@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from markdown_it.token import Token
-from references import Directive, References, directive
+from references import Directive, References, directive, parser
 
 BOOK = Path(__file__).resolve().parents[1]
 QUOTED_MATH = re.compile(r"\s*\n\s*")
@@ -55,7 +55,7 @@ class Translator:
     def __init__(self, refs: References, chapter: str) -> None:
         self.refs, self.chapter = refs, chapter
         self._spans: list[_Found] = []
-        self.parser = refs.parser
+        self.parser = parser()
         self._watch()
 
     def __call__(self, text: str) -> str:
@@ -164,10 +164,6 @@ class Translator:
 
     def _watch(self) -> None:
         """Let the parser say where it finds roles, formulas and links."""
-        if hasattr(self.parser, "_watched"):  # one parser for all chapters
-            self._spans = self.parser._watched
-            return
-        self.parser._watched = self._spans  # type: ignore[attr-defined]
         wanted = {"myst_role": "role", "math_inline": "math", "link": "link"}
         for rule in self.parser.inline.ruler.__rules__:
             if rule.name in wanted:

@@ -27,6 +27,7 @@ from pathlib import Path
 import execute
 import hygiene
 import nbformat
+from graders import graded
 from nbformat import NotebookNode
 from plain_markdown import Translator
 from references import References
@@ -35,7 +36,6 @@ _GATE = re.compile(
     r"^(?P<fence>`{3,}|:{3,})\{solution-(?:start|end)\}.*?^(?P=fence)[ \t]*$\n?",
     re.MULTILINE | re.DOTALL,
 )
-FOLDED = {"hide-input", "hide-cell", "remove-input", "remove-cell"}
 _NOTES = {
     "read": "",
     "student": " This is the version for class: the exercises are yours to solve.",
@@ -133,7 +133,7 @@ def _about(kind: str, page: str, site: str) -> str:
 
 def _fold(cell: NotebookNode) -> None:
     """Fold a cell that the site folds, in JupyterLab and in Colab; let a picture say its alt."""
-    if FOLDED & set(hygiene.tags(cell)):
+    if hygiene.FOLDED & set(hygiene.tags(cell)):
         cell.metadata["jupyter"] = {"source_hidden": True}
         cell.metadata["cellView"] = "form"
     about = cell.metadata.pop("mystnb", {}).get("image", {})
@@ -159,8 +159,6 @@ def translated(notebook: NotebookNode, kind: str, stem: str, refs: References) -
 
 def write(path: Path, folder: Path, refs: References | None = None) -> list[Path]:
     """Write the three notebooks of the source at `path`; return their paths."""
-    from grading import graded  # which makes sheets of the student's notebook of this module
-
     notebook, refs = nbformat.read(path, as_version=4), refs or References()
     written = []
     for kind in SETS:
