@@ -197,6 +197,7 @@ def test_a_file_that_is_no_hand_in_is_one_line(session, capsys, text):
     lines = capsys.readouterr().out.splitlines()
     assert "no hand-in of this course" in lines[0]
     assert "cannot be read" in lines[1]
+    assert lines[1].count("none.json") == 1
 
 
 def test_the_table_for_the_teacher(session, capsys):

@@ -219,7 +219,11 @@ def compare(line: Line, notebook: Path, seed: int, limit: float) -> None:
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command line; 0 if every file is as it was written and no re-run differs."""
     parser = argparse.ArgumentParser(
-        prog="python -m ganlab.lab.handin", description="Read hand-ins."
+        prog="python -m ganlab.lab.handin",
+        description="One line for each hand-in: is it as it was written, and its points. An edited"
+        " file is found; who did the work is shown only by running the notebook again.",
+        epilog="Example: python -m ganlab.lab.handin hand-in-2-Ada.json --rerun ada.ipynb"
+        " --csv points.csv",
     )
     parser.add_argument("files", nargs="+", type=Path, metavar="FILE", help="hand-in-….json")
     parser.add_argument("--csv", type=Path, metavar="PATH", help="write a table of points there")
@@ -240,7 +244,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         try:
             line.record = read(path)
         except GanlabError as error:
-            line.state, line.counts = str(error), False
+            # a file that cannot be read names itself, and the line begins with it already
+            line.state, line.counts = str(error).removeprefix(f"{path} "), False
             continue
         if given.rerun:
             compare(line, given.rerun[k], seed, given.limit)
