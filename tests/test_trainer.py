@@ -1,5 +1,6 @@
 """The referee: exact resume after a kill, refusals, signals, ranks, logs."""
 
+import io
 import json
 import os
 import signal
@@ -10,7 +11,7 @@ import textwrap
 import pytest
 import torch
 
-from ganlab.errors import CheckpointError, NonFiniteLoss
+from ganlab.errors import CheckpointError, FileError, NonFiniteLoss
 from ganlab.recipes import Recipe, build
 from ganlab.training import Callback, JsonLines, Trainer, checkpoint, differences, read_log
 
@@ -359,3 +360,20 @@ def test_compiled_networks_train_and_resume(world, tmp_path):
         states.append(game.state_dict()["generator"]["network"])
     assert states[0].keys() == states[1].keys()
     assert all(torch.allclose(states[0][k], states[1][k], atol=1e-5) for k in states[0])
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), OSError(28, "No space left on device")])
+def test_what_stops_a_checkpoint_half_way_keeps_its_name(tmp_path, monkeypatch, error):
+    """torch's writer, as it closes, turned a second Ctrl-C into an error that read as our fault."""
+
+    class Stopped(io.FileIO):
+        def write(self, data):
+            if self.tell() > 50_000:
+                raise error
+            return super().write(data)
+
+    monkeypatch.setattr(checkpoint, "open", lambda path, mode: Stopped(path, mode), raising=False)
+    with pytest.raises((KeyboardInterrupt, FileError)) as caught:
+        checkpoint.write({"weights": torch.zeros(100_000)}, tmp_path / "step.pt")
+    assert isinstance(caught.value, KeyboardInterrupt) == isinstance(error, KeyboardInterrupt)
+    assert list(tmp_path.iterdir()) == []

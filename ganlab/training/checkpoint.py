@@ -69,9 +69,11 @@ def write(state: dict[str, Any], path: Path) -> Path:
         try:
             content = {k: v for k, v in state.items() if k != "format"}
             torch.save({"format": FORMAT, "sha256": fingerprint(content), **content}, file)
-        except RuntimeError as error:  # torch's own writer gives a full disk another name
+        except RuntimeError as error:
+            # torch's own writer, which closes its file all the same, gives a full disk another
+            # name, and a second Ctrl-C too.
             cause = error.__context__
-            if isinstance(cause, OSError):
+            if isinstance(cause, OSError | KeyboardInterrupt):
                 raise cause from error
             raise
     return path
